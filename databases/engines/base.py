@@ -1,0 +1,195 @@
+"""What an engine promises. Plain Python: no Django, no REST framework, no Celery.
+
+An engine knows how to check, list, dump and restore one kind of Database. It never stores, compresses, encrypts,
+schedules or retries: it hands out a strict stream of plain bytes, and takes one back.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Where a Database is and who we are there. `password` is a secret."""
+
+    host: str = ""
+    port: int | None = None
+    username: str = ""
+    password: str = field(default="", repr=False)
+    database_name: str = ""
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """The outcome of a connection check. `error` and `hint` are empty when `ok`."""
+
+    ok: bool
+    latency_ms: float | None = None
+    server_version: str = ""
+    tool_version: str = ""
+    warnings: tuple[str, ...] = ()
+    error: str = ""
+    code: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class InventoryItem:
+    """One table, collection or prefix. `rows` is the server's own estimate, None where it has none; `size` is bytes."""
+
+    name: str
+    kind: str
+    rows: int | None = None
+    size: int | None = None
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What a full backup would hold. `size` is the server's own figure in bytes, before compression."""
+
+    items: tuple[InventoryItem, ...]
+    size: int | None = None
+
+
+class Guard(Protocol):
+    """How a running job talks to its engine and is talked to.
+
+    `check()` raises when the job must stop (cancelled, lease lost, stalled, too long); engines call it between blocks.
+    `on_abort(f)` registers `f` to be called from another thread at that moment (kill the process group) and returns
+    a function that takes the registration back. `log(message)` adds a line to the job's log, secrets never.
+    """
+
+    def check(self) -> None: ...
+    def on_abort(self, callback: Callable[[], None]) -> Callable[[], None]: ...
+    def log(self, message: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class DumpRequest:
+    """What to dump. `include`/`exclude` are the engine's own names (`schema.table` patterns for postgres).
+
+    `type` is `full`, `selective` or `incremental`. `lock_timeout_s` bounds waiting for a lock on the server.
+    """
+
+    guard: Guard
+    type: str = "full"
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    lock_timeout_s: int = 60
+
+
+class Dump(Protocol):
+    """A running dump.
+
+    `readinto(buffer)` fills the buffer with plain bytes until it is full or the stream ends, and returns the count.
+    A short count or 0 is a verified end: every child process ended with status 0, otherwise it raises `BackupError`.
+    `manifest` is complete after that end: JSON-serialisable facts (server_version, tool_version, format, counts...).
+    """
+
+    extension: str  # of the plain stream, with its dot: ".dump", ".sql"
+    bytes_total_estimate: int | None
+
+    def readinto(self, buffer: bytearray | memoryview) -> int: ...
+
+    @property
+    def manifest(self) -> Mapping[str, Any]: ...
+
+
+class StructureCheck(Protocol):
+    """Fed the plain stream while it flows; `finish` says whether the whole is one complete archive."""
+
+    def feed(self, block: memoryview) -> None: ...
+
+    def finish(self) -> Mapping[str, Any]:
+        """Facts found (JSON-serialisable). Raises BackupError(code="structure", permanent=False) when not whole."""
+        ...
+
+
+class Source(Protocol):
+    """One artefact's plain stream for a restore, already decrypted and decompressed, with its manifest.
+
+    `readinto` fills the buffer until EOF (a short count is the end) and raises `BackupError` when the artefact is
+    truncated or does not match its digests, before it reports that end.
+    """
+
+    manifest: Mapping[str, Any]
+
+    def readinto(self, buffer: bytearray | memoryview) -> int: ...
+
+
+@dataclass(frozen=True)
+class RestoreRequest:
+    """`drop_existing` empties the target first; without it a target that holds tables is refused.
+
+    `include` names what to restore (empty: everything).
+    """
+
+    guard: Guard
+    drop_existing: bool = False
+    include: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RestoreReport:
+    """What a restore did. `notes` say what differs from the source (ownership left out and the like)."""
+
+    tool_version: str
+    counts: Mapping[str, int | None] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def secret(**kwargs: Any) -> Any:
+    """A dataclass field of an Options class that holds a secret: encrypted at rest, write-only in the API."""
+    return field(repr=False, metadata={"secret": True}, **kwargs)
+
+
+class Engine(ABC):
+    """One kind of Database. Instances are cheap and hold no connection; every method opens what it needs."""
+
+    kind: ClassVar[str]
+    label: ClassVar[str]
+    Options: ClassVar[type]  # frozen dataclass; see `secret`
+    connection_fields: ClassVar[frozenset[str]]  # which fields of Connection it uses
+    supports: ClassVar[frozenset[str]]  # of {"full", "selective", "incremental", "restore", "drill"}
+
+    def __init__(self, connection: Connection, options: Any, settings: Mapping[str, Any] | None = None) -> None:
+        """`options` is an `Options`; `settings` are the host's (tool folders), not the Database's."""
+        self.connection = connection
+        self.options = options
+        self.settings = settings or {}
+
+    @classmethod
+    @abstractmethod
+    def validate(cls, connection: Connection, options: Any) -> dict[str, str]:
+        """Faults of a configuration by field name (`host`, `options.sslmode`), empty when none. Talks to nobody."""
+
+    @abstractmethod
+    def check(self) -> CheckReport:
+        """Connects and reports. An unreachable server is a report with `ok=False`, not an exception."""
+
+    @abstractmethod
+    def inventory(self) -> Inventory:
+        """Raises BackupError when the server does not answer."""
+
+    @abstractmethod
+    def preflight(self, request: DumpRequest) -> None:
+        """Raises BackupError before any byte flows when this dump cannot work (client too old, unsupported type)."""
+
+    @abstractmethod
+    def dump(self, request: DumpRequest) -> AbstractContextManager[Dump]:
+        """Starts dumping. Leaving the context kills whatever still runs of it."""
+
+    @abstractmethod
+    def structure(self, manifest: Mapping[str, Any] | None = None) -> StructureCheck:
+        """A cheap check for the stream of a running dump (`manifest` None), for in-flight use."""
+
+    @abstractmethod
+    def verify_structure(self, source: Source, guard: Guard) -> Mapping[str, Any]:
+        """Reads a stored archive to its end with the stock tool where there is one; facts, or BackupError."""
+
+    @abstractmethod
+    def restore(self, chain: Sequence[Source], request: RestoreRequest) -> RestoreReport:
+        """Puts a chain (one full and its incrementals, oldest first) back. Fails loudly on the first error."""
