@@ -1,0 +1,85 @@
+"""Reads about backups: where they are, whether they are being read, which key opens them."""
+
+from typing import Any
+
+from django.conf import settings
+from django.db.models import OuterRef, QuerySet, Subquery
+
+from backups.models import Backup, Copy, Destination, Restore, Verification
+from databases.models import Database
+from jobs.errors import BackupError
+from jobs.models import OPEN, Status
+
+
+def databases_with_states() -> QuerySet[Database]:
+    """Databases, each with its newest backup and its newest completed one, in one query."""
+    newest = Backup.objects.filter(database=OuterRef("pk")).order_by("-created_at", "-pk")
+    completed = newest.filter(status=Status.COMPLETED).order_by("-finished_at")
+    proven = newest.filter(proven_at__isnull=False).order_by("-proven_at")
+    return Database.objects.annotate(
+        last_backup_id=Subquery(newest.values("pk")[:1]),
+        last_backup_status=Subquery(newest.values("status")[:1]),
+        last_backup_finished_at=Subquery(newest.values("finished_at")[:1]),
+        last_completed_at=Subquery(completed.values("finished_at")[:1]),
+        last_proven_at=Subquery(proven.values("proven_at")[:1]),
+    ).prefetch_related("placements")
+
+
+def backups_with_copies() -> QuerySet[Backup]:
+    """Backups with their copies, for lists: a constant number of queries, without the large columns."""
+    return Backup.objects.defer("manifest").prefetch_related("copies")
+
+
+def stored_copy(backup: Backup) -> Copy:
+    """The copy to read. Raises BackupError(code="vanished") when none is stored."""
+    copy = backup.copies.filter(state=Copy.State.STORED).select_related("destination").order_by("pk").first()
+    if copy is None:
+        raise BackupError(
+            f"{backup.pk} has no stored copy to read.",
+            code="vanished",
+            permanent=True,
+            hint="The backup is not completed, or its artefact was deleted or quarantined.",
+        )
+    return copy
+
+
+def readers_of(backup: Backup) -> list[str]:
+    """Ids of open runs that read this backup, or are about to; it is held against deletion while there are any."""
+    runs: list[str] = []
+    for model in (Restore, Verification):
+        runs += model._default_manager.filter(backup=backup, status__in=OPEN).values_list("pk", flat=True)
+    return runs
+
+
+def primary_destination(database: Database) -> Destination:
+    """The first destination the Database names, else the default one. Raises BackupError(code="no_destination")."""
+    placement = database.placements.select_related("destination").order_by("position").first()
+    destination = placement.destination if placement else Destination.objects.filter(is_default=True).first()
+    if destination is None:
+        raise BackupError(
+            f"Database {database.pk} has no destination and there is no default one.",
+            code="no_destination",
+            permanent=True,
+            hint="Add a Destination and mark it as the default, or name one in the Database.",
+        )
+    return destination
+
+
+def recipients_of(database: Database) -> tuple[str, ...]:
+    """age recipients a backup is encrypted to; none when it is not. Raises BackupError(code="missing_key")."""
+    if database.encryption != "age":
+        return ()
+    recipients = tuple(database.encryption_recipients or settings.BACKUPSITE_AGE_RECIPIENTS)
+    if not recipients:
+        raise BackupError(
+            f"Database {database.pk} is to be encrypted with age, but no recipient is known.",
+            code="missing_key",
+            permanent=True,
+            hint="Name recipients in the Database, or give the site a key (BACKUPSITE_AGE_RECIPIENTS).",
+        )
+    return recipients
+
+
+def identities_for(identity: Any) -> tuple[str, ...]:
+    """The age secret keys a run may use: the one given with its request, else the site's own (there may be none)."""
+    return (identity,) if identity else tuple(settings.BACKUPSITE_AGE_IDENTITIES)

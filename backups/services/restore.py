@@ -1,0 +1,129 @@
+"""Restore a backup into a target Database: request, and run."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Q
+
+from backups.models import Backup, Restore
+from backups.selectors import identities_for, stored_copy
+from backups.services.source import open_plain
+from databases.engines.base import RestoreRequest
+from databases.fields import unseal
+from databases.models import Database
+from databases.services.build_engine import build_engine
+from jobs.errors import BackupError
+from jobs.lease import Lease
+from jobs.models import OPEN, Status
+from jobs.services.ring import ring
+from notifications.models import Severity
+from notifications.services.record import record_event
+
+
+def request_restore(
+    *,
+    backup: Backup,
+    target: Database,
+    confirm: str,
+    drop_existing: bool = False,
+    include: Sequence[str] = (),
+    identity: str = "",
+    user: Any = None,
+) -> Restore:
+    """Raises BackupError: unconfirmed, wrong_state, engine_mismatch, unsupported, vanished, missing_key."""
+    if confirm != target.pk:
+        raise BackupError(
+            "A restore writes into its target: repeat the target's id in 'confirm'.", code="unconfirmed", permanent=True
+        )
+    if target.engine != backup.engine:
+        raise BackupError(
+            f"A {backup.engine} backup cannot be restored into a {target.engine} Database.",
+            code="engine_mismatch",
+            permanent=True,
+        )
+    if include and backup.manifest.get("engine", {}).get("format") == "plain":
+        raise BackupError(
+            "Selected tables cannot be taken from a plain dump.",
+            code="unsupported",
+            permanent=True,
+            hint="Restore all of it, or make backups in the custom format.",
+        )
+    with transaction.atomic():
+        backup = Backup.objects.select_for_update().get(pk=backup.pk)
+        readable(backup=backup, identity=identity)
+        restore = Restore.objects.create(
+            backup=backup,
+            backup_label=backup.pk,
+            target=target,
+            target_name=target.name,
+            drop_existing=drop_existing,
+            include=list(include),
+            identity=identity or None,
+            requested_by=user,
+            queue=target.queue or stored_copy(backup).destination.queue,
+        )
+        ring(restore)
+    return restore
+
+
+def readable(*, backup: Backup, identity: str) -> None:
+    """Raises BackupError: wrong_state, vanished, missing_key, when the backup's plain bytes cannot be had."""
+    if backup.status != Status.COMPLETED:
+        raise BackupError(
+            f"{backup.pk} is {backup.status}: only a completed backup can be read.", code="wrong_state", permanent=True
+        )
+    stored_copy(backup)
+    if backup.encryption == "age" and not identities_for(identity):
+        raise BackupError(
+            f"{backup.pk} is encrypted and this server holds no key for it.",
+            code="missing_key",
+            permanent=True,
+            hint="Give the age secret key with the request (identity).",
+        )
+
+
+def may_start(restore: Restore) -> bool:
+    """Never beside a backup of the target or another restore into it."""
+    busy = Backup.objects.filter(database=restore.target_id, status=Status.IN_PROGRESS).exists()
+    other = Restore.objects.filter(target=restore.target_id).exclude(pk=restore.pk)
+    earlier = Q(status=Status.PENDING, created_at__lt=restore.created_at)
+    return not busy and not other.filter(Q(status=Status.IN_PROGRESS) | earlier).exists()
+
+
+def run_restore(restore: Restore, lease: Lease) -> dict[str, Any]:
+    """One attempt, the only one: what a failed restore has written is not known well enough to write again."""
+    target = Database.objects.filter(pk=restore.target_id).first()
+    if target is None or restore.backup is None:
+        raise BackupError("The target or the backup was deleted.", code="database_deleted", permanent=True)
+    backup = restore.backup
+    engine = build_engine(database=target)
+    identities = identities_for(unseal(restore.identity))
+    request = RestoreRequest(guard=lease, drop_existing=restore.drop_existing, include=tuple(restore.include))
+    lease.phase("restore", estimate=backup.original_size)
+    lease.log(f"restoring {backup.pk} into {target.pk}")
+    with open_plain(backup=backup, copy=stored_copy(backup), identities=identities, lease=lease) as source:
+        report = engine.restore([source], request)
+    for note in report.notes:
+        lease.log(note)
+    return {
+        "report": {"tool_version": report.tool_version, "counts": dict(report.counts), "notes": list(report.notes)},
+        "bytes_done": backup.original_size,
+        "bytes_total_estimate": backup.original_size,
+    }
+
+
+def ended(restore: Restore) -> None:
+    if restore.status in OPEN:
+        return
+    Restore.objects.filter(pk=restore.pk).update(identity=None)
+    done = restore.status == Status.COMPLETED
+    record_event(
+        kind="restore.finished",
+        severity=Severity.INFO if done else Severity.ERROR,
+        subject_id=restore.pk,
+        database_id=restore.target_id or "",
+        message=f"Restore of {restore.backup_label} into {restore.target_name}: {restore.status}. "
+        f"{restore.error_message}".strip(),
+        hint=restore.error_hint,
+    )

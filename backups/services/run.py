@@ -1,0 +1,144 @@
+"""Run a backup: engine -> pipeline -> destination -> read back -> sidecar. `completed` is the last write."""
+
+import json
+import logging
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from django.conf import settings
+from django.db import Error as DatabaseFault
+from django.utils import timezone
+
+from backups.artefact import key_of, sidecar, sidecar_key
+from backups.destinations import open_storage
+from backups.models import Backup, Copy, Destination, Restore
+from backups.pipeline.encode import Digests, encode
+from backups.pipeline.encoding import Encoding
+from backups.pipeline.reader import read_digests
+from backups.selectors import primary_destination, recipients_of
+from backups.services.events import record_backup_event
+from backups.services.prune import remove_copy
+from backups.storage.base import ObjectStorage
+from databases.engines.base import Dump, DumpRequest, Engine
+from databases.models import Database
+from databases.services.build_engine import build_engine
+from jobs.errors import BackupError
+from jobs.lease import Lease
+from jobs.models import Status
+
+logger = logging.getLogger(__name__)
+
+
+def may_start(backup: Backup) -> bool:
+    """Backups of one Database run in the order they were asked for, and never beside a restore into it."""
+    same = Backup.objects.filter(database=backup.database_id)
+    earlier = same.filter(status=Status.PENDING, created_at__lt=backup.created_at)
+    restoring = Restore.objects.filter(target=backup.database_id, status=Status.IN_PROGRESS)
+    return not (same.filter(status=Status.IN_PROGRESS).exists() or earlier.exists() or restoring.exists())
+
+
+def run_backup(backup: Backup, lease: Lease) -> dict[str, Any]:
+    """One attempt; returns what `completed` sets. Whatever goes wrong, this attempt's objects are removed."""
+    database = Database.objects.filter(pk=backup.database_id).first()
+    if database is None:
+        raise BackupError(f"Database {backup.database_id} was deleted.", code="database_deleted", permanent=True)
+    destination = primary_destination(database)
+    engine = build_engine(database=database)
+    request = DumpRequest(
+        guard=lease,
+        type=backup.type,
+        include=tuple(backup.include),
+        exclude=tuple(backup.exclude),
+        lock_timeout_s=settings.BACKUPSITE_LOCK_TIMEOUT_S,
+    )
+    encoding = Encoding(
+        compression=database.compression, level=database.compression_level, recipients=recipients_of(database)
+    )
+    lease.phase("preflight", moves_bytes=False)
+    engine.preflight(request)
+    storage = open_storage(destination)
+    with engine.dump(request) as dump:
+        copy = _begin_copy(backup, destination, dump.extension + encoding.extension)
+        try:
+            digests, facts = _store(dump, engine, encoding, storage, copy, lease)
+            _read_back(storage, copy, digests, lease)
+            body = sidecar(backup=backup, key=copy.key, digests=digests, encoding=encoding, facts=facts)
+            storage.write_text(sidecar_key(copy.key), json.dumps(body, indent=2, sort_keys=True))
+        except BaseException:
+            _undo(copy)
+            raise
+    lease.log(f"stored {digests.size} bytes as {copy.key} in {destination.pk}; read back and compared")
+    return _fields(digests, encoding, facts, body)
+
+
+def ended(backup: Backup) -> None:
+    """The attempt's copy follows its outcome, in the same transaction."""
+    own = backup.copies.filter(state=Copy.State.WRITING)
+    if backup.status == Status.COMPLETED:
+        own.filter(attempt=backup.attempt).update(
+            state=Copy.State.STORED, verified_at=backup.finished_at, readback="full", upload_id=""
+        )
+    own.update(state=Copy.State.DELETING)
+    record_backup_event(backup)
+
+
+def _begin_copy(backup: Backup, destination: Destination, extension: str) -> Copy:
+    key = key_of(backup=backup, attempt=backup.attempt, extension=extension, at=timezone.now())
+    return Copy.objects.create(backup=backup, destination=destination, attempt=backup.attempt, key=key)
+
+
+def _store(
+    dump: Dump, engine: Engine, encoding: Encoding, storage: ObjectStorage, copy: Copy, lease: Lease
+) -> tuple[Digests, dict[str, Any]]:
+    structure = engine.structure()
+
+    def on_upload(upload_id: str) -> None:
+        Copy.objects.filter(pk=copy.pk).update(upload_id=upload_id)
+
+    lease.phase("dump", estimate=dump.bytes_total_estimate)
+    lease.log(f"dumping to {copy.key}")
+    with encode(dump, encoding=encoding, taps=[structure.feed], check=lease.check, progress=lease.progress) as reader:
+        size = storage.write(copy.key, reader, on_upload=on_upload, check=lease.check)
+        digests = reader.digests
+    if size != digests.size:
+        raise BackupError(
+            f"The destination took {size} bytes of {digests.size}.", code="stored_size", hint="Try again."
+        )
+    return digests, {**dump.manifest, "structure": dict(structure.finish())}
+
+
+def _read_back(storage: ObjectStorage, copy: Copy, digests: Digests, lease: Lease) -> None:
+    lease.phase("read_back", estimate=digests.size)
+    with storage.open_stream(copy.key) as stored:
+        size, md5, sha256 = read_digests(stored, check=lease.check, progress=lease.progress)
+    if (size, md5, sha256) != (digests.size, digests.md5, digests.sha256):
+        raise BackupError(
+            f"Read back {size} bytes that differ from the {digests.size} bytes written.",
+            code="readback_mismatch",
+            hint="The destination or the way to it corrupts data: check its disk and memory.",
+        )
+
+
+def _undo(copy: Copy) -> None:
+    """At once where possible; what cannot be removed now stays recorded, and the sweeper removes it."""
+    with suppress(DatabaseFault, BackupError, OSError):
+        remove_copy(copy)
+
+
+def _fields(digests: Digests, encoding: Encoding, facts: Mapping[str, Any], body: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "size": digests.size,
+        "original_size": digests.original_size,
+        "original_blake3": digests.original_blake3,
+        "md5": digests.md5,
+        "sha256": digests.sha256,
+        "compression": encoding.compression,
+        "encryption": "age" if encoding.recipients else "none",
+        "file_count": 1,
+        "manifest": body,
+        "server_version": str(facts.get("server_version", ""))[:63],
+        "tool_version": str(facts.get("tool_version", ""))[:63],
+        "bytes_done": digests.original_size,
+        "bytes_total_estimate": digests.original_size,
+    }

@@ -1,0 +1,94 @@
+"""Create and change a Destination: everything is validated before anything is written."""
+
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+
+from backups.models import Copy, DatabaseDestination, Destination
+from databases.fields import unseal
+from databases.models import RESERVED_IDS
+from jobs.errors import BackupError
+
+PLACE = ("kind", "path", "bucket", "prefix", "endpoint_url")
+
+
+def save_destination(*, destination: Destination, values: Mapping[str, Any], create: bool) -> Destination:
+    """Sets `values` (fields, plus `secret_key`) and writes the row.
+
+    Raises ValidationError by field; BackupError: id_taken; wrong_state when copies are stored where it was.
+    """
+    before = None if create else tuple(getattr(destination, name) for name in PLACE)
+    for name, value in values.items():
+        if name != "secret_key":
+            setattr(destination, name, value)
+    if "secret_key" in values:
+        destination.secrets = {"secret_key": values["secret_key"]} if values["secret_key"] else {}
+        destination.has_secret_key = bool(values["secret_key"])
+    if faults := _faults(destination):
+        raise ValidationError(faults)
+    if before and before != tuple(getattr(destination, name) for name in PLACE) and destination.copies.exists():
+        raise BackupError(
+            f"Destination {destination.pk} holds copies: it cannot be moved.",
+            code="wrong_state",
+            permanent=True,
+            hint="Add another Destination for the new place.",
+        )
+    try:
+        with transaction.atomic():
+            if destination.is_default:
+                Destination.objects.exclude(pk=destination.pk).filter(is_default=True).update(is_default=False)
+            destination.save(force_insert=create)
+    except IntegrityError as error:
+        raise BackupError(
+            f"A Destination with the id {destination.pk!r} exists.", code="id_taken", permanent=True
+        ) from error
+    return destination
+
+
+def delete_destination(*, destination: Destination) -> None:
+    """Raises BackupError(code="wrong_state") while copies are there or a Database names it."""
+    with transaction.atomic():
+        copies = Copy.objects.filter(destination=destination).count()
+        named_by = DatabaseDestination.objects.filter(destination=destination).values_list("database_id", flat=True)
+        if copies or named_by:
+            users = f"{copies} copies are stored there" if copies else f"named by {', '.join(named_by[:5])}"
+            raise BackupError(f"Destination {destination.pk} is in use: {users}.", code="wrong_state", permanent=True)
+        destination.delete()
+
+
+def ensure_default_destination() -> Destination | None:
+    """On a new site, a folder under the data folder; None when destinations exist already."""
+    if Destination.objects.exists():
+        return None
+    values = {
+        "id": "local",
+        "name": "Local disk",
+        "kind": Destination.Kind.LOCAL,
+        "path": str(settings.DATA_DIR / "backups"),
+        "is_default": True,
+    }
+    return save_destination(destination=Destination(), values=values, create=True)
+
+
+def _faults(destination: Destination) -> dict[str, Any]:
+    faults: dict[str, Any] = {}
+    try:
+        destination.clean_fields()
+    except ValidationError as error:
+        faults |= error.message_dict
+    if destination.pk in RESERVED_IDS:
+        faults["id"] = [f"{destination.pk!r} is a word of the API and cannot be an id."]
+    if destination.kind == Destination.Kind.LOCAL:
+        path = PurePosixPath(destination.path)
+        if not path.is_absolute() or ".." in path.parts:
+            faults["path"] = ["Give the absolute path of a folder, without '..'."]
+    elif destination.kind == Destination.Kind.S3:
+        if not destination.bucket:
+            faults["bucket"] = ["An S3 destination needs a bucket."]
+        if bool(destination.access_key) != bool(unseal(destination.secrets).get("secret_key")):
+            faults["secret_key"] = ["Give both access_key and secret_key, or neither to use the host's own role."]
+    return faults

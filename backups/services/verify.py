@@ -1,0 +1,129 @@
+"""Verify a backup: read every copy again to its end and compare sizes, digests and structure."""
+
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from backups.destinations import open_storage
+from backups.models import Backup, Copy, Verification
+from backups.pipeline.reader import read_digests
+from backups.selectors import identities_for
+from backups.services.source import digests_of, open_plain
+from databases.engines import registry
+from databases.engines.base import Connection, Engine
+from databases.fields import unseal
+from jobs.errors import BackupError
+from jobs.lease import Lease
+from jobs.models import OPEN, Status
+from jobs.services.ring import ring
+from notifications.models import Severity
+from notifications.services.record import record_event
+
+DAMAGED = frozenset({"artefact_truncated", "artefact_corrupt", "structure", "vanished", "stored_size"})
+
+
+def request_verification(*, backup: Backup, identity: str = "", user: Any = None) -> Verification:
+    """Raises BackupError(code="wrong_state") unless the backup is completed."""
+    with transaction.atomic():
+        backup = Backup.objects.select_for_update().get(pk=backup.pk)
+        if backup.status != Status.COMPLETED:
+            raise BackupError(
+                f"{backup.pk} is {backup.status}: only a completed backup can be verified.",
+                code="wrong_state",
+                permanent=True,
+            )
+        copy = backup.copies.select_related("destination").first()
+        verification = Verification.objects.create(
+            backup=backup,
+            backup_label=backup.pk,
+            identity=identity or None,
+            requested_by=user,
+            queue=copy.destination.queue if copy else "",
+            max_attempts=settings.BACKUPSITE_MAX_ATTEMPTS,
+        )
+        ring(verification)
+    return verification
+
+
+def may_start(verification: Verification) -> bool:
+    return True
+
+
+def run_verification(verification: Verification, lease: Lease) -> dict[str, Any]:
+    """Raises the first fault found, after every copy was read; a damaged copy is quarantined, never deleted."""
+    backup = verification.backup
+    if backup is None or backup.status != Status.COMPLETED:
+        raise BackupError("The backup is gone.", code="wrong_state", permanent=True)
+    copies = list(backup.copies.exclude(state__in=[Copy.State.WRITING, Copy.State.DELETING]))
+    if not copies:
+        raise BackupError(f"{backup.pk} has no copy.", code="vanished", permanent=True)
+    identities = identities_for(unseal(verification.identity))
+    faults: list[BackupError] = []
+    report = []
+    for copy in copies:
+        try:
+            facts = _read(backup, copy, identities, lease)
+            Copy.objects.filter(pk=copy.pk).update(verified_at=timezone.now(), state=Copy.State.STORED, error="")
+            report.append({"destination": copy.destination_id, "ok": True, **facts})
+        except BackupError as error:
+            _note_damage(backup, copy, error)
+            faults.append(error)
+            report.append({"destination": copy.destination_id, "ok": False, "code": error.code, "message": str(error)})
+    Verification.objects.filter(pk=verification.pk).update(report={"copies": report})
+    if faults:
+        raise faults[0]
+    Backup.objects.filter(pk=backup.pk).update(verified_at=timezone.now())
+    return {"bytes_done": backup.size, "bytes_total_estimate": backup.size}
+
+
+def _read(backup: Backup, copy: Copy, identities: tuple[str, ...], lease: Lease) -> dict[str, Any]:
+    if backup.encryption == "age" and not identities:
+        return _read_stored(backup, copy, lease)
+    lease.phase("verify", estimate=backup.original_size)
+    with open_plain(backup=backup, copy=copy, identities=identities, lease=lease) as source:
+        facts = _engine(backup).verify_structure(source, lease)
+    lease.log(f"{copy.key}: sizes, digests and structure agree")
+    return {"checked": ["size", "digests", "structure"], **facts}
+
+
+def _read_stored(backup: Backup, copy: Copy, lease: Lease) -> dict[str, Any]:
+    """Without a key: the stored bytes are compared, the structure cannot be."""
+    expected = digests_of(backup)
+    lease.phase("verify", estimate=backup.size)
+    with open_storage(copy.destination).open_stream(copy.key) as stored:
+        found = read_digests(stored, check=lease.check, progress=lease.progress)
+    if found != (expected.size, expected.md5, expected.sha256):
+        raise BackupError(
+            f"{copy.key} holds {found[0]} bytes that differ from the {expected.size} bytes stored.",
+            code="artefact_corrupt",
+            permanent=True,
+        )
+    lease.log(f"{copy.key}: sizes and digests agree; the structure is not checked without a key")
+    return {"checked": ["size", "digests"]}
+
+
+def _engine(backup: Backup) -> Engine:
+    """The engine without a Database: reading an archive needs no server, and the Database may be gone."""
+    return registry.build(backup.engine, Connection(), {}, settings.BACKUPSITE_ENGINE_SETTINGS)
+
+
+def _note_damage(backup: Backup, copy: Copy, error: BackupError) -> None:
+    if error.code not in DAMAGED:
+        return  # an unreachable destination or a wrong key says nothing about the copy
+    with transaction.atomic():
+        Copy.objects.filter(pk=copy.pk).update(state=Copy.State.QUARANTINED, error=error.message)
+        record_event(
+            kind="verify.failed",
+            severity=Severity.ERROR,
+            subject_id=backup.pk,
+            database_id=backup.database_id or "",
+            message=f"The copy of {backup.pk} at {copy.destination_id} is damaged: {error.message}",
+            hint=error.hint,
+        )
+
+
+def ended(verification: Verification) -> None:
+    if verification.status not in OPEN:
+        Verification.objects.filter(pk=verification.pk).update(identity=None)

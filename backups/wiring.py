@@ -1,0 +1,13 @@
+"""What this room hands to the life cycle: a runner per kind of job, and its sweep steps."""
+
+from backups.models import Backup, Restore, Verification
+from backups.services import prune, restore, run, schedule, verify
+from jobs.registry import JobKind, register_kind, register_sweep_step
+
+
+def register() -> None:
+    register_kind(JobKind(Backup.kind, Backup, run.run_backup, run.may_start, run.ended))
+    register_kind(JobKind(Restore.kind, Restore, restore.run_restore, restore.may_start, restore.ended))
+    register_kind(JobKind(Verification.kind, Verification, verify.run_verification, verify.may_start, verify.ended))
+    register_sweep_step("remove_copies", prune.remove_deleting)
+    register_sweep_step("slots", schedule.ensure_slots)

@@ -1,0 +1,42 @@
+"""Settings from the environment: plain values, values in files (`NAME_FILE`), lists and numbers."""
+
+import os
+from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
+
+
+def value(name: str, default: str = "") -> str:
+    """`NAME`, else the contents of the file that `NAME_FILE` names (without its last newline), else the default."""
+    if name in os.environ:
+        return os.environ[name]
+    path = os.environ.get(f"{name}_FILE")
+    if not path:
+        return default
+    try:
+        return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+    except OSError as error:
+        raise ImproperlyConfigured(f"{name}_FILE: cannot read {path}: {error.strerror}.") from error
+
+
+def items(name: str, default: str = "") -> list[str]:
+    """A comma-separated list; empty items are dropped."""
+    return [item.strip() for item in value(name, default).replace("\n", ",").split(",") if item.strip()]
+
+
+def number(name: str, default: int, *, minimum: int = 0) -> int:
+    text = value(name, str(default))
+    try:
+        parsed = int(text)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} must be a whole number, not {text!r}.") from error
+    if parsed < minimum:
+        raise ImproperlyConfigured(f"{name} must be at least {minimum}, not {parsed}.")
+    return parsed
+
+
+def choice(name: str, default: str, *, allowed: tuple[str, ...]) -> str:
+    text = value(name, default)
+    if text not in allowed:
+        raise ImproperlyConfigured(f"{name} must be one of {', '.join(allowed)}, not {text!r}.")
+    return text

@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class DatabasesConfig(AppConfig):
+    name = "databases"
+    default_auto_field = "django.db.models.BigAutoField"

@@ -1,0 +1,86 @@
+"""What is protected: a Database, its connection and its policy."""
+
+from typing import Any
+
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from databases.fields import EncryptedJSONField
+from jobs.identifiers import make_id
+
+slug = RegexValidator(
+    r"^[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?$",
+    _("Use 1 to 63 lower-case letters, digits, '-' and '_', beginning and ending with a letter or digit."),
+)
+RESERVED_IDS = frozenset({"doc", "create"})
+
+
+def make_database_id() -> str:
+    return make_id("db")
+
+
+def inherit() -> str:
+    return "inherit"
+
+
+class Compression(models.TextChoices):
+    ZSTD = "zstd", "zstd"
+    GZIP = "gzip", "gzip"
+    NONE = "none", _("none")
+
+
+class Encryption(models.TextChoices):
+    NONE = "none", _("none")
+    AGE = "age", "age"
+
+
+class CatchUp(models.TextChoices):
+    LATEST = "latest", _("the latest missed one")
+    NONE = "none", _("none")
+
+
+def _keep(help_text: Any) -> Any:
+    return models.PositiveIntegerField(null=True, blank=True, help_text=help_text)
+
+
+class Database(models.Model):
+    """A thing that is protected. For `retention_days` and its like null inherits the global value and 0 is off."""
+
+    id = models.CharField(primary_key=True, max_length=63, default=make_database_id, validators=[slug])
+    name = models.CharField(max_length=200)
+    engine = models.CharField(max_length=20)
+    host = models.CharField(max_length=255, blank=True)
+    port = models.PositiveIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(65535)]
+    )
+    username = models.CharField(max_length=255, blank=True)
+    database_name = models.CharField(max_length=255, blank=True)
+    options = models.JSONField(default=dict, blank=True)  # of the engine, without the secret ones
+    secrets = EncryptedJSONField(default=dict, editable=False)  # {"password": ..., "options": {...}}
+    secret_names = models.JSONField(default=list, editable=False)  # which secrets are set, to be shown
+
+    enabled = models.BooleanField(default=True)
+    schedule = models.JSONField(null=True, blank=True, default=inherit)  # cron, list of crons, "inherit", null = none
+    timezone = models.CharField(max_length=63, default="UTC")
+    catch_up = models.CharField(max_length=6, choices=CatchUp.choices, default=CatchUp.LATEST)
+    retention_days = _keep(_("Delete backups older than this many days."))
+    max_backups = _keep(_("Keep at most this many backups."))
+    keep_daily = _keep(_("Keep one backup for each of so many days."))
+    keep_weekly = _keep(_("Keep one backup for each of so many weeks."))
+    keep_monthly = _keep(_("Keep one backup for each of so many months."))
+    keep_yearly = _keep(_("Keep one backup for each of so many years."))
+    compression = models.CharField(max_length=4, choices=Compression.choices, default=Compression.ZSTD)
+    compression_level = models.SmallIntegerField(null=True, blank=True)
+    encryption = models.CharField(max_length=4, choices=Encryption.choices, default=Encryption.NONE)
+    encryption_recipients = models.JSONField(null=True, blank=True)  # null = the site's own recipients
+    package = models.BooleanField(default=False)
+    queue = models.CharField(max_length=63, blank=True, validators=[RegexValidator(r"^[A-Za-z0-9_.-]+$")])
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["name", "id"]
+
+    def __str__(self) -> str:
+        return self.name

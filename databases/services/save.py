@@ -1,0 +1,91 @@
+"""Create and change a Database: everything is validated before anything is written."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+
+from databases.engines import registry
+from databases.engines.base import Connection
+from databases.fields import unseal
+from databases.models import RESERVED_IDS, Database
+from databases.schedule import schedule_fault, timezone_fault
+from jobs.errors import BackupError
+
+
+def save_database(*, database: Database, values: Mapping[str, Any], create: bool) -> Database:
+    """Sets `values` on the row and writes it.
+
+    `values` are fields of Database, plus `password` and the engine's secret options inside `options`; a secret that
+    is left out keeps its value, an empty one removes it. Raises ValidationError with every fault at once by field
+    (`options.sslmode`), and BackupError(code="id_taken") when the id exists.
+    """
+    plain = {name: value for name, value in values.items() if name not in ("password", "options")}
+    for name, value in plain.items():
+        setattr(database, name, value)
+    faults = _set_secrets(database, values)
+    faults |= _faults(database)
+    if faults:
+        raise ValidationError(faults)
+    try:
+        with transaction.atomic():
+            database.save(force_insert=create)
+    except IntegrityError as error:
+        raise BackupError(f"A Database with the id {database.pk!r} exists.", code="id_taken", permanent=True) from error
+    return database
+
+
+def _set_secrets(database: Database, values: Mapping[str, Any]) -> dict[str, Any]:
+    secrets = dict(unseal(database.secrets))
+    if "password" in values:
+        secrets["password"] = values["password"] or ""
+    if "options" in values:
+        given = dict(values["options"] or {})
+        try:
+            names = registry.secret_option_names(database.engine)
+        except BackupError as error:
+            return {"engine": [error.message]}
+        kept = dict(secrets.get("options", {}))
+        kept |= {name: given.pop(name) for name in list(given) if name in names}
+        secrets["options"] = {name: value for name, value in kept.items() if value}
+        database.options = given
+    database.secrets = secrets
+    database.secret_names = sorted(
+        [name for name in ("password",) if secrets.get(name)]
+        + [f"options.{name}" for name in secrets.get("options", {})]
+    )
+    return {}
+
+
+def _faults(database: Database) -> dict[str, Any]:
+    faults: dict[str, Any] = {}
+    try:
+        database.clean_fields()
+    except ValidationError as error:
+        faults |= error.message_dict
+    if database.pk in RESERVED_IDS:
+        faults["id"] = [f"{database.pk!r} is a word of the API and cannot be an id."]
+    if fault := schedule_fault(database.schedule):
+        faults["schedule"] = [fault]
+    if fault := timezone_fault(database.timezone):
+        faults["timezone"] = [fault]
+    return faults | _engine_faults(database)
+
+
+def _engine_faults(database: Database) -> dict[str, Any]:
+    secrets = unseal(database.secrets)
+    connection = Connection(
+        host=database.host,
+        port=database.port,
+        username=database.username,
+        password=secrets.get("password", ""),
+        database_name=database.database_name,
+    )
+    options = {**database.options, **secrets.get("options", {})}
+    try:
+        engine = registry.build(database.engine, connection, options, {})
+    except BackupError as error:
+        field = "engine" if error.code == "unknown_engine" else "options"
+        return {field: [str(error)]}
+    return {name: [text] for name, text in engine.validate(connection, engine.options).items()}

@@ -1,0 +1,196 @@
+"""The lease of a running attempt: renewed by a heartbeat, asked between blocks, and the only right to write the row."""
+
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Self
+
+from django.conf import settings
+from django.db import Error as DatabaseFault
+from django.db import connection
+from django.db.models import DateTimeField, ExpressionWrapper
+from django.db.models.functions import Now
+
+from jobs.errors import BackupError
+from jobs.models import Job, LogLine, Status
+
+logger = logging.getLogger(__name__)
+
+LEASE_S = 60.0
+HEARTBEAT_S = 2.0  # far below the lease: progress bars and cancels react within it
+
+
+class LeaseLost(Exception):
+    """The attempt no longer belongs to this process: stop, undo what is its own, and write nothing to the row."""
+
+
+class JobCancelled(Exception):
+    """Somebody asked this job to stop."""
+
+
+def lease_end() -> ExpressionWrapper:
+    """Now plus the lease, by the site database's clock."""
+    return ExpressionWrapper(Now() + timedelta(seconds=LEASE_S), output_field=DateTimeField())
+
+
+class Lease:
+    """Held by the thread that runs an attempt, for the length of a `with` block. Implements the engines' `Guard`."""
+
+    def __init__(self, job: Job, token: uuid.UUID) -> None:
+        self.job = job
+        self.token = token
+        self._held_until = time.monotonic() + LEASE_S
+        self._started = self._moved = time.monotonic()
+        self._phase = ""
+        self._bytes_expected = False
+        self._bytes_done = 0
+        self._estimate: int | None = None
+        self._rate_from = (time.monotonic(), 0)
+        self._reason: Exception | None = None
+        self._callbacks: dict[int, Callable[[], None]] = {}
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._wake = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name=f"lease-{job.pk}", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._wake.set()
+        self._thread.join()
+
+    # What the run calls
+
+    def check(self) -> None:
+        """Raises when the attempt must stop. Cheap: called before every block.
+
+        The monotonic clock is compared too, so that a process that was frozen past its lease writes nothing when it
+        wakes, before the heartbeat has noticed.
+        """
+        if self._reason is None and time.monotonic() > self._held_until:
+            self._abort(LeaseLost(f"{self.job.pk}: the lease ran out"))
+        if self._reason is not None:
+            raise self._reason
+
+    def phase(self, name: str, *, moves_bytes: bool = True, estimate: int | None = None) -> None:
+        """Enters a phase; `moves_bytes` subjects it to the stall timeout. Bytes count from 0 again."""
+        self.check()
+        with self._lock:
+            self._phase, self._bytes_expected, self._estimate = name, moves_bytes, estimate
+            self._bytes_done = 0
+            self._moved = time.monotonic()
+            self._rate_from = (self._moved, 0)
+        self._wake.set()
+
+    def progress(self, bytes_done: int) -> None:
+        """Tells how many bytes this phase has moved so far."""
+        if bytes_done != self._bytes_done:
+            self._bytes_done = bytes_done
+            self._moved = time.monotonic()
+
+    def on_abort(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Registers what must happen, in another thread, at the moment the attempt must stop."""
+        key = id(callback)
+        with self._lock:
+            self._callbacks[key] = callback
+            late = self._reason is not None
+        if late:
+            callback()
+        return lambda: self._forget(key)
+
+    def log(self, message: str) -> None:
+        LogLine.objects.create(job_kind=self.job.kind, job_id=self.job.pk, attempt=self.job.attempt, message=message)
+
+    @property
+    def own_rows(self) -> Any:
+        """The job's row, as long as this lease holds it: every write of the run goes through this queryset."""
+        return type(self.job)._default_manager.filter(pk=self.job.pk, status=Status.IN_PROGRESS, lease_token=self.token)
+
+    # The heartbeat's thread
+
+    def _forget(self, key: int) -> None:
+        with self._lock:
+            self._callbacks.pop(key, None)
+
+    def _abort(self, reason: Exception) -> None:
+        with self._lock:
+            if self._reason is not None:
+                return
+            self._reason = reason
+            callbacks = list(self._callbacks.values())
+        for callback in callbacks:
+            callback()
+
+    def _beat(self) -> None:
+        try:
+            while True:
+                self._wake.wait(HEARTBEAT_S)
+                if self._stop.is_set():
+                    return
+                self._wake.clear()
+                self._renew()
+                self._watch()
+        finally:
+            connection.close()
+
+    def _renew(self) -> None:
+        asked = time.monotonic()
+        try:
+            held = self.own_rows.update(lease_expires_at=lease_end(), **self._figures())
+            row = self.own_rows.values_list("cancel_requested", flat=True).first() if held else None
+        except DatabaseFault as fault:
+            # The lease itself bounds how long the site's database may be away.
+            logger.warning("heartbeat of %s failed: %s", self.job.pk, type(fault).__name__)
+            connection.close()
+            if asked > self._held_until:
+                self._abort(LeaseLost(f"{self.job.pk}: the lease ran out while the site's database was away"))
+            return
+        if row is None:
+            self._abort(LeaseLost(f"{self.job.pk}: another process has taken the job over"))
+        else:
+            self._held_until = asked + LEASE_S
+            if row:
+                self._abort(JobCancelled(f"{self.job.pk} was cancelled"))
+
+    def _figures(self) -> dict[str, Any]:
+        now = time.monotonic()
+        with self._lock:
+            since, then = self._rate_from
+            rate = int((self._bytes_done - then) / (now - since)) if now - since > 0.2 else 0
+            if now - since > 10:
+                self._rate_from = (now, self._bytes_done)
+            return {
+                "phase": self._phase,
+                "bytes_done": self._bytes_done,
+                "bytes_total_estimate": self._estimate,
+                "bytes_per_s": rate,
+            }
+
+    def _watch(self) -> None:
+        now = time.monotonic()
+        stall, longest = settings.BACKUPSITE_STALL_TIMEOUT_S, settings.BACKUPSITE_MAX_DURATION_S
+        if now - self._started > longest:
+            self._abort(
+                BackupError(
+                    f"The run took longer than {longest} seconds and was stopped.",
+                    code="max_duration",
+                    hint="Raise BACKUPSITE_MAX_DURATION if this Database needs more time.",
+                )
+            )
+        elif self._bytes_expected and now - self._moved > stall:
+            self._abort(
+                BackupError(
+                    f"No byte moved for {stall} seconds in phase {self._phase!r}; the run was stopped.",
+                    code="stalled",
+                    hint="The server or the destination hangs: look for locks and for the network between them.",
+                )
+            )

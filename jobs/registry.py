@@ -1,0 +1,50 @@
+"""What the higher rooms hand to the life cycle: a runner per kind, hooks, and sweep steps."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from jobs.lease import Lease
+from jobs.models import Job
+
+
+@dataclass(frozen=True)
+class JobKind:
+    """One kind of job.
+
+    `run(job, lease)` does the work of one attempt and returns the fields that `completed` sets; it raises
+    `BackupError` for an expected failure. `may_start(job)` says, inside the claim's transaction, whether the job's
+    turn has come. `ended(job)` is called inside the transaction that ended an attempt, whatever the outcome
+    (`job.status` tells); it writes rows only.
+    """
+
+    name: str
+    model: type[Job]
+    run: Callable[[Any, Lease], dict[str, Any]]
+    may_start: Callable[[Any], bool]
+    ended: Callable[[Any], None]
+
+
+_kinds: dict[str, JobKind] = {}
+_sweep_steps: dict[str, Callable[[], int]] = {}
+
+
+def register_kind(kind: JobKind) -> None:
+    _kinds[kind.name] = kind
+
+
+def register_sweep_step(name: str, step: Callable[[], int]) -> None:
+    """`step()` does one round, tolerates doing it twice or beside another process, and returns what it changed."""
+    _sweep_steps[name] = step
+
+
+def kind_of(name: str) -> JobKind:
+    return _kinds[name]
+
+
+def all_kinds() -> list[JobKind]:
+    return list(_kinds.values())
+
+
+def sweep_steps() -> dict[str, Callable[[], int]]:
+    return dict(_sweep_steps)

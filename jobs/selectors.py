@@ -1,0 +1,22 @@
+"""Reads of jobs: their logs, and who is alive."""
+
+from datetime import timedelta
+
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from jobs.models import Job, LogLine, Process
+
+
+def log_lines(job: Job) -> QuerySet[LogLine]:
+    """A job's log, oldest first."""
+    return LogLine.objects.filter(job_kind=job.kind, job_id=job.pk).order_by("id")
+
+
+def log_text(job: Job) -> str:
+    return "".join(f"{line}\n" for line in log_lines(job))
+
+
+def alive(role: str, *, within: timedelta = timedelta(seconds=60)) -> list[Process]:
+    """Processes of a role that were seen lately, the latest first."""
+    return list(Process.objects.filter(role=role, seen_at__gte=timezone.now() - within).order_by("-seen_at"))
