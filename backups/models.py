@@ -173,13 +173,19 @@ class Copy(models.Model):
         QUARANTINED = "quarantined", _("quarantined")
         DELETING = "deleting", _("deleting")
 
+    class Readback(models.TextChoices):
+        """How the stored object was compared after the write."""
+
+        FULL = "full", _("read again and compared")
+        CHECKSUM = "checksum", _("the store's own checksums")
+
     backup = models.ForeignKey(Backup, on_delete=models.PROTECT, related_name="copies")
     destination = models.ForeignKey(Destination, on_delete=models.PROTECT, related_name="copies")
     attempt = models.PositiveSmallIntegerField()
     key = models.CharField(max_length=1024)
     upload_id = models.CharField(max_length=1024, blank=True)
     state = models.CharField(max_length=11, choices=State.choices, default=State.WRITING, db_index=True)
-    readback = models.CharField(max_length=8, blank=True)  # "full": read again and compared
+    readback = models.CharField(max_length=8, blank=True, choices=Readback.choices)
     verified_at = models.DateTimeField(null=True, blank=True)
     error = models.TextField(blank=True)
 

@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 def remove_copy(copy: Copy) -> None:
     """Deletes the objects of a copy, unfinished uploads included, then its row. Raises BackupError or OSError."""
     storage = open_storage(copy.destination)
-    storage.abort_uploads(copy.key)
+    storage.abort_uploads(copy.key, upload_id=copy.upload_id or None)
     storage.delete(copy.key)
     storage.delete(sidecar_key(copy.key))
     copy.delete()

@@ -1,5 +1,6 @@
 """Create and change a Destination: everything is validated before anything is written."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
@@ -8,10 +9,13 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
+from backups.destinations import open_storage
 from backups.models import Copy, DatabaseDestination, Destination
 from databases.fields import unseal
 from databases.models import RESERVED_IDS
 from jobs.errors import BackupError
+
+logger = logging.getLogger(__name__)
 
 PLACE = ("kind", "path", "bucket", "prefix", "endpoint_url")
 
@@ -42,6 +46,8 @@ def save_destination(*, destination: Destination, values: Mapping[str, Any], cre
             if destination.is_default:
                 Destination.objects.exclude(pk=destination.pk).filter(is_default=True).update(is_default=False)
             destination.save(force_insert=create)
+        if create and destination.kind == Destination.Kind.LOCAL:
+            _prepare(destination)
     except IntegrityError as error:
         raise BackupError(
             f"A Destination with the id {destination.pk!r} exists.", code="id_taken", permanent=True
@@ -72,6 +78,14 @@ def ensure_default_destination() -> Destination | None:
         "is_default": True,
     }
     return save_destination(destination=Destination(), values=values, create=True)
+
+
+def _prepare(destination: Destination) -> None:
+    """Makes the folder at once where this host can; a check shows what is wrong where it cannot."""
+    try:
+        open_storage(destination).prepare()
+    except BackupError as error:
+        logger.warning("destination %s is not ready: %s", destination.pk, error)
 
 
 def _faults(destination: Destination) -> dict[str, Any]:
