@@ -139,7 +139,7 @@ class ObjectStorage(Storage):
             return DestinationReport(ok=False, error=error.message, code=error.code, hint=error.hint)
 
     def _probe(self) -> DestinationReport:
-        key, text = f".backupsite-probe-{uuid.uuid4().hex}", uuid.uuid4().hex
+        key, text = f".backupsite-probe-{uuid.uuid4().hex[:8]}", uuid.uuid4().hex
         started = time.monotonic()
         self.write(key, BytesReader(text.encode()))
         latency_ms = (time.monotonic() - started) * 1000
@@ -174,7 +174,7 @@ class ObjectStorage(Storage):
         """The name itself: keys are unique, and asking a store what exists is slow and often forbidden."""
         return validate_key(str(name))
 
-    def open(self, name: str, mode: str = "rb") -> File[Any]:
+    def open(self, name: str, mode: str = "rb") -> "File[Any]":
         """Reads only: a file opened for writing would publish a truncated object when its writer fails."""
         if mode != "rb":
             raise ValueError("Use write() or save(); open() only reads.")

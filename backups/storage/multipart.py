@@ -51,9 +51,8 @@ def store(
     """Stores the whole stream and returns its size. What fits in the first part goes in one PUT."""
     first = bytearray(plan(1))
     count = _fill(first, reader, check)
-    if count < plan(1):
-        del first[count:]
-        _put_or_nothing(target, first)
+    if count < len(first):
+        _put_or_nothing(target, _cut(first, count))
         return count
     created = call(
         target.client.create_multipart_upload,
@@ -120,15 +119,18 @@ class _Upload:
             try:
                 for number in range(1, MOST_PARTS + 1):
                     sending = sender.submit(self._send, body, number)
+                    count = 0
                     if not ended:
-                        spare = _sized(spare, plan(number + 1))
+                        size = plan(number + 1)
+                        if len(spare) != size:
+                            spare = bytearray()  # lets the smaller one go first
+                            spare = bytearray(size)
                         count = _fill(spare, reader, partial(_watch, sending, check))
                         ended = count < len(spare)
-                        del spare[count:]
                     _wait(sending, check)
-                    body, spare = spare, (bytearray() if ended else body)
-                    if not body:
+                    if not count:
                         return
+                    body, spare = (_cut(spare, count), bytearray()) if ended else (spare, body)
                 raise BackupError(
                     f"{self._target.key} does not fit in {MOST_PARTS} parts.", code="object_too_large", permanent=True
                 )
@@ -230,12 +232,10 @@ def _wait(sending: Future[None], check: Callable[[], None]) -> None:
     sending.result()
 
 
-def _sized(buffer: bytearray, size: int) -> bytearray:
-    """The buffer again, or a new one when the plan wants another size, never both in memory."""
-    if len(buffer) == size:
-        return buffer
-    buffer.clear()
-    return bytearray(size)
+def _cut(buffer: bytearray, count: int) -> bytearray:
+    """The first `count` bytes. A copy: a reader may still hold a view of the buffer, which forbids to shrink it."""
+    with memoryview(buffer) as view, view[:count] as wanted:
+        return bytearray(wanted)
 
 
 def _md5(body: bytearray) -> bytes:

@@ -6,6 +6,7 @@ import tempfile
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from botocore.config import Config
@@ -132,7 +133,7 @@ class S3BackupStorage(ObjectStorage, S3Storage):  # type: ignore[misc]
                 raise
             self._require_bucket()
             return None
-        return StoredObject(key=key, size=found["ContentLength"], modified=found["LastModified"])
+        return StoredObject(key=key, size=found["ContentLength"], modified=found["LastModified"].astimezone(UTC))
 
     def _require_bucket(self) -> None:
         """A HEAD does not tell a missing object from a missing bucket."""
@@ -159,7 +160,7 @@ class S3BackupStorage(ObjectStorage, S3Storage):  # type: ignore[misc]
             page = call(self.client.list_objects_v2, what=self.bucket_name, **wanted)
             for found in page.get("Contents", ()):
                 key = found["Key"].removeprefix(self.prefix)
-                yield StoredObject(key=key, size=found["Size"], modified=found["LastModified"])
+                yield StoredObject(key=key, size=found["Size"], modified=found["LastModified"].astimezone(UTC))
             if not page["IsTruncated"]:
                 return
             wanted["ContinuationToken"] = page["NextContinuationToken"]

@@ -30,6 +30,7 @@ _FAULTS = {  # S3's code -> our code, permanent, hint
     "AllAccessDisabled": _DENIED,
     "AccountProblem": _DENIED,
     "403": _DENIED,
+    "InvalidBucketName": ("destination_bucket_missing", True, "Correct the name of the bucket."),
     "NoSuchBucket": ("destination_bucket_missing", True, "Create the bucket or correct its name."),
     "RequestTimeTooSkewed": ("destination_clock", False, "Set this host's clock (NTP)."),
     "AuthorizationHeaderMalformed": _REGION,
@@ -54,10 +55,10 @@ _FAULTS = {  # S3's code -> our code, permanent, hint
     "RequestTimeout": _BUSY,
     "BadDigest": ("destination_corrupts", False, "The bytes changed on their way to the store."),
 }
-_LOST = (boto.HTTPClientError, boto.IncompleteReadError, HTTPError, OSError)
+_LOST = (boto.ConnectionError, boto.HTTPClientError, boto.IncompleteReadError, HTTPError, OSError)
 
 
-def call[T](operation: Callable[..., T], *, what: str, patience: threading.Event | None = None, **parameters: Any) -> T:
+def call(operation: Callable[..., T], *, what: str, patience: threading.Event | None = None, **parameters: Any) -> T:
     """Calls a method of the S3 client about `what` and raises BackupError where that fails.
 
     botocore itself tries three times within seconds. With `patience` a lost connection or a busy store is tried again

@@ -1,0 +1,25 @@
+"""An S3 Destination passes the suite."""
+
+from collections.abc import Callable
+
+import pytest
+
+from backups.storage.s3 import S3BackupStorage
+from tests.backups.storage.conftest import S3Factory
+from tests.contracts.destination_suite import MIB, DestinationSuite
+
+
+class TestS3Storage(DestinationSuite):
+    sizes = (0, 1, MIB, 16 * MIB - 1, 16 * MIB, 16 * MIB + 1, 32 * MIB, 50 * MIB + 17)
+
+    @pytest.fixture
+    def storage(self, s3_storage: S3Factory) -> S3BackupStorage:
+        return s3_storage()
+
+    @pytest.fixture
+    def leftovers(self, storage: S3BackupStorage) -> Callable[[], list[str]]:
+        def uploads() -> list[str]:
+            found = storage.client.list_multipart_uploads(Bucket=storage.bucket_name)
+            return [upload["Key"] for upload in found.get("Uploads", ())]
+
+        return uploads
