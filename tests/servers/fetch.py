@@ -114,7 +114,7 @@ def _fetch_once(folder: Path, make: Callable[[Path], None]) -> None:
     if folder.exists():
         return
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(folder.parent / ".lock"):
+    with locked(folder.parent / ".lock"):
         if not folder.exists():
             with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetch-") as work:
                 fresh = Path(work) / folder.name
@@ -123,7 +123,8 @@ def _fetch_once(folder: Path, make: Callable[[Path], None]) -> None:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
+    """Waits until this process alone holds the lock file; the kernel releases it should we die."""
     with path.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield

@@ -110,7 +110,12 @@ def start_postgres(version: int, folder: Path, *, ssl: bool = False) -> Iterator
 
         command = [str(bin_dir / "postgres"), "-D", str(folder / "data")]
         with running(
-            command, log=folder / "log", ready=ready, stop_with=Signals.SIGINT, setpriv=setpriv, env=_environment(folder)
+            command,
+            log=folder / "log",
+            ready=ready,
+            stop_with=Signals.SIGINT,
+            setpriv=setpriv,
+            env=_environment(folder),
         ) as process:
             server = PostgresServer("127.0.0.1", port, "postgres", password, version, bin_dir, process.pid, tls)
             if ssl:

@@ -1,0 +1,103 @@
+"""Fixtures every test can ask for: real servers, shared by the whole run and started when first asked for."""
+
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+# Before Django reads its settings: no test touches the checkout's own data folder. The first process of the run
+# makes the room, the parallel workers inherit it.
+_OWNER = "BACKUPSITE_TEST_OWNER" not in os.environ
+if _OWNER:
+    os.environ["BACKUPSITE_TEST_OWNER"] = str(os.getpid())
+    os.environ["BACKUPSITE_TEST_ROOM"] = tempfile.mkdtemp(prefix="backupsite-tests-")
+ROOM = Path(os.environ["BACKUPSITE_TEST_ROOM"])
+os.environ["BACKUPSITE_DATA_DIR"] = str(ROOM / f"data-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}")
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backupsite.settings")
+
+import django  # noqa: E402
+
+django.setup()
+
+from tests.servers import keeper  # noqa: E402
+from tests.servers.postgres import PostgresServer  # noqa: E402
+from tests.servers.redis import RedisServer  # noqa: E402
+from tests.servers.s3 import S3Server  # noqa: E402
+
+
+def pytest_unconfigure() -> None:
+    if _OWNER:
+        keeper.stop_all(ROOM)
+        shutil.rmtree(ROOM, ignore_errors=True)
+
+
+def _shared(kind: str) -> object:
+    return keeper.shared(kind, ROOM, int(os.environ["BACKUPSITE_TEST_OWNER"]))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Callable[[int], PostgresServer]:
+    """`postgres(16)` is the run's PostgreSQL 16. 14, 16, 17 and 18 can be fetched; 15 where the machine has it."""
+
+    def server(version: int) -> PostgresServer:
+        found = _shared(f"postgres-{version}")
+        assert isinstance(found, PostgresServer)
+        return found
+
+    return server
+
+
+@pytest.fixture(scope="session")
+def postgres14(postgres: Callable[[int], PostgresServer]) -> PostgresServer:
+    return postgres(14)
+
+
+@pytest.fixture(scope="session")
+def postgres18(postgres: Callable[[int], PostgresServer]) -> PostgresServer:
+    return postgres(18)
+
+
+@pytest.fixture(scope="session", params=[14, 18], ids=["postgres14", "postgres18"])
+def postgres_server(request: pytest.FixtureRequest, postgres: Callable[[int], PostgresServer]) -> PostgresServer:
+    """The oldest and the newest supported version, one after the other."""
+    return postgres(request.param)
+
+
+@pytest.fixture
+def fresh_database() -> Iterator[Callable[[PostgresServer], str]]:
+    """`fresh_database(server)` makes an empty database by a name of its own; gone after the test."""
+    made: list[tuple[PostgresServer, str]] = []
+
+    def make(server: PostgresServer) -> str:
+        name = f"test_{secrets.token_hex(6)}"
+        server.create_database(name)
+        made.append((server, name))
+        return name
+
+    yield make
+    for server, name in made:
+        server.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def s3() -> S3Server:
+    found = _shared("s3")
+    assert isinstance(found, S3Server)
+    return found
+
+
+@pytest.fixture
+def s3_bucket(s3: S3Server) -> str:
+    """A new empty bucket."""
+    return s3.make_bucket()
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> RedisServer:
+    found = _shared("redis")
+    assert isinstance(found, RedisServer)
+    return found
