@@ -98,6 +98,8 @@ DATABASES = {
     )
 }
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    # In a file, not in memory: threads of a test meet each other as processes of a site do.
+    DATABASES["default"]["TEST"] = {"NAME": DATA_DIR / "test.sqlite3"}
     # IMMEDIATE: a transaction that will write takes its lock at the start, where waiting for it is safe.
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
