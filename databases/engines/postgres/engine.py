@@ -1,0 +1,63 @@
+"""The postgres engine: one kind of Database, its promises in databases/engines/base.py."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, ClassVar
+
+from databases.engines.base import (
+    CheckReport,
+    Connection,
+    Dump,
+    DumpRequest,
+    Engine,
+    Guard,
+    Inventory,
+    RestoreReport,
+    RestoreRequest,
+    Source,
+    StructureCheck,
+)
+from databases.engines.postgres import check, dump, restore, verify
+from databases.engines.postgres.clients import pick
+from databases.engines.postgres.login import login
+from databases.engines.postgres.options import PostgresOptions, faults_of
+from databases.engines.postgres.session import connect
+from databases.engines.postgres.structure import PostgresStructure
+from jobs.errors import BackupError
+
+
+class PostgresEngine(Engine):
+    kind: ClassVar[str] = "postgres"
+    label: ClassVar[str] = "PostgreSQL"
+    Options: ClassVar[type] = PostgresOptions
+    connection_fields: ClassVar[frozenset[str]] = frozenset({"host", "port", "username", "password", "database_name"})
+    supports: ClassVar[frozenset[str]] = frozenset({"full", "selective", "restore"})
+
+    @classmethod
+    def validate(cls, connection: Connection, options: Any) -> dict[str, str]:
+        return faults_of(connection, options)
+
+    def check(self) -> CheckReport:
+        return check.check(self.connection, self.options, self.settings)
+
+    def inventory(self) -> Inventory:
+        return check.inventory(self.connection, self.options)
+
+    def preflight(self, request: DumpRequest) -> None:
+        with login(self.connection, self.options) as who, connect(who) as session:
+            pick(self.settings, at_least=session.server_major)
+            dump.require_possible(session, dump.selection_of(self.options, request), request)
+
+    def dump(self, request: DumpRequest) -> AbstractContextManager[Dump]:
+        return dump.dump(self.connection, self.options, self.settings, request)
+
+    def structure(self, manifest: Mapping[str, Any] | None = None) -> StructureCheck:
+        return PostgresStructure()
+
+    def verify_structure(self, source: Source, guard: Guard) -> Mapping[str, Any]:
+        return verify.verify_structure(source, guard, self.settings)
+
+    def restore(self, chain: Sequence[Source], request: RestoreRequest) -> RestoreReport:
+        if len(chain) != 1:
+            raise BackupError("A PostgreSQL backup has no increments.", code="unsupported", permanent=True)
+        return restore.restore(self.connection, self.options, self.settings, chain[0], request)

@@ -1,0 +1,213 @@
+"""The only place that starts a dump tool.
+
+A child runs in its own process group with an explicit environment, and dies with the thread that started it: that
+thread has to be the job's own, because the kernel sends the parent-death signal when the starting *thread* ends.
+`setpriv` sets the signal and execs the tool: a `preexec_fn` may deadlock in a process that has threads, and it costs
+a full fork where vfork does. Only a parent killed in the millisecond before `setpriv` has set it leaves a child,
+whose pipe is then closed.
+"""
+
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from typing import IO
+
+from databases.engines.base import Guard
+from jobs.errors import BackupError
+
+PIPE_SIZE = 1 << 20
+STDERR_KEPT = 64 << 10
+GRACE_S = 3.0
+
+
+@dataclass(frozen=True)
+class Known:
+    """A text of a tool that is understood: any message that contains one of `texts` (lower case)."""
+
+    texts: tuple[str, ...]
+    code: str
+    permanent: bool
+    hint: str
+
+
+@dataclass(frozen=True)
+class Tool:
+    """What to start. `secrets` never appear in a message; `known` turns the tool's words into codes and hints."""
+
+    argv: Sequence[str]
+    env: Mapping[str, str]
+    secrets: tuple[str, ...] = ()
+    known: tuple[Known, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return os.path.basename(self.argv[0])
+
+
+def explain(words: str, known: Sequence[Known]) -> Known | None:
+    lowered = words.lower()
+    return next((entry for entry in known if any(text in lowered for text in entry.texts)), None)
+
+
+class _Words:
+    """A child's stderr, read on a thread of its own so that the child never waits for us; the last 64 KiB are kept."""
+
+    def __init__(self, stream: IO[bytes], secrets: Sequence[str]) -> None:
+        self._stream = stream
+        self._secrets = [text for text in secrets if text]
+        self._kept = bytearray()
+        self._thread = threading.Thread(target=self._drain, name="tool-stderr", daemon=True)
+        self._thread.start()
+
+    def _drain(self) -> None:
+        with suppress(ValueError, OSError):
+            while block := self._stream.read(8192):
+                self._kept += block
+                del self._kept[:-STDERR_KEPT]
+
+    def text(self) -> str:
+        """What the tool said, once it has ended; secrets are blanked."""
+        self._thread.join(timeout=GRACE_S)
+        words = bytes(self._kept).decode("utf-8", "replace").strip()
+        for secret in self._secrets:
+            words = words.replace(secret, "********")
+        return words
+
+    def close(self) -> None:
+        self._thread.join(timeout=GRACE_S)
+        self._stream.close()
+
+
+class Process:
+    """A running tool; see `start`."""
+
+    def __init__(self, tool: Tool, popen: "subprocess.Popen[bytes]", guard: Guard) -> None:
+        self.tool = tool
+        self._popen = popen
+        self._guard = guard
+        self._lock = threading.Lock()
+        assert popen.stderr is not None
+        self._words = _Words(popen.stderr, tool.secrets)
+
+    @property
+    def stdin(self) -> IO[bytes]:
+        assert self._popen.stdin is not None
+        return self._popen.stdin
+
+    @property
+    def stdout(self) -> IO[bytes]:
+        assert self._popen.stdout is not None
+        return self._popen.stdout
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:
+        """Fills the buffer from the child's stdout until EOF; a short count is a verified end (see `finish`)."""
+        view = memoryview(buffer)
+        filled = 0
+        while filled < len(view):
+            count: int = self.stdout.readinto(view[filled:])  # type: ignore[attr-defined]
+            if not count:
+                self.finish()
+                break
+            filled += count
+        return filled
+
+    def finish(self) -> None:
+        """Waits for the end. Raises BackupError in the tool's own words unless its status is 0."""
+        status = self._popen.wait()
+        if status:
+            self._guard.check()  # when we killed it, the reason is ours to tell
+            raise self.failure(status)
+
+    def failure(self, status: int) -> BackupError:
+        words = self._words.text()
+        end = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"failed with status {status}"
+        found = explain(words, self.tool.known)
+        message = f"{self.tool.name} {end}: {words[-2000:]}" if words else f"{self.tool.name} {end} and said nothing."
+        return BackupError(
+            message,
+            code=found.code if found else "tool_failed",
+            permanent=found.permanent if found else False,
+            hint=found.hint if found else "",
+        )
+
+    def words(self) -> str:
+        """What the tool wrote to stderr; call it after the end."""
+        return self._words.text()
+
+    def ended(self) -> bool:
+        return self._popen.poll() is not None
+
+    def kill(self) -> None:
+        """From any thread: ends the whole process group at once. The starter still reaps it."""
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: signal.Signals) -> None:
+        with self._lock:
+            if self._popen.returncode is None:  # not reaped, so the number is still this group's
+                with suppress(ProcessLookupError):
+                    os.killpg(self._popen.pid, number)
+
+    def close(self) -> None:
+        """TERM, a short grace, KILL; reaps. stdin is closed last: its EOF could pass for the end of a whole archive."""
+        if self._popen.poll() is None:
+            self._signal(signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                self._popen.wait(GRACE_S)
+            self._signal(signal.SIGKILL)
+            self._popen.wait()
+        for stream in (self._popen.stdin, self._popen.stdout):
+            if stream is not None:
+                with suppress(OSError):
+                    stream.close()
+        self._words.close()
+
+
+@contextmanager
+def start(
+    tool: Tool, *, guard: Guard, stdin: int | IO[bytes] = subprocess.DEVNULL, stdout: int = subprocess.DEVNULL
+) -> Iterator[Process]:
+    """Runs a tool; leaving the context kills its process group. `guard`'s abort kills it from another thread."""
+    popen = _popen(tool, stdin, stdout)
+    with ExitStack() as stack:
+        process = Process(tool, popen, guard)
+        stack.callback(process.close)
+        stack.callback(guard.on_abort(process.kill))
+        for stream in (popen.stdin, popen.stdout):
+            if stream is not None:
+                with suppress(OSError):  # above the user's pipe quota: the default size works too
+                    fcntl.fcntl(stream.fileno(), fcntl.F_SETPIPE_SZ, PIPE_SIZE)
+        yield process
+
+
+def _popen(tool: Tool, stdin: int | IO[bytes], stdout: int) -> "subprocess.Popen[bytes]":
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        raise BackupError("setpriv was not found.", code="tool_missing", permanent=True, hint="Install util-linux.")
+    argv = [setpriv, "--pdeathsig", "KILL", "--", *tool.argv]
+    try:
+        return subprocess.Popen(
+            argv,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            env=dict(tool.env),
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise BackupError(f"{tool.name} did not start: {error.strerror}.", code="tool_failed") from error
+
+
+def output_of(argv: Sequence[str], *, timeout_s: float = 10.0) -> str:
+    """stdout of a tool that needs no connection (`--version`). Raises BackupError when it fails."""
+    try:
+        done = subprocess.run(argv, env={"LC_ALL": "C"}, capture_output=True, timeout=timeout_s, check=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise BackupError(f"{argv[0]} does not run: {error}", code="tool_failed", permanent=True) from error
+    return done.stdout.decode("utf-8", "replace")
