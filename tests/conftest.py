@@ -1,5 +1,6 @@
 """Fixtures every test can ask for: real servers, shared by the whole run and started when first asked for."""
 
+import atexit
 import os
 import secrets
 import shutil
@@ -9,30 +10,31 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers import keeper
+from tests.servers.postgres import PostgresServer
+from tests.servers.redis import RedisServer
+from tests.servers.s3 import S3Server
+
+
+def _close_room() -> None:
+    if os.getpid() == int(os.environ["BACKUPSITE_TEST_OWNER"]):  # and not in a fork of it
+        keeper.stop_all(ROOM)
+        shutil.rmtree(ROOM, ignore_errors=True)
+
+
 # Before Django reads its settings: no test touches the checkout's own data folder. The first process of the run
 # makes the room, the parallel workers inherit it.
-_OWNER = "BACKUPSITE_TEST_OWNER" not in os.environ
-if _OWNER:
+if "BACKUPSITE_TEST_ROOM" not in os.environ:
     os.environ["BACKUPSITE_TEST_OWNER"] = str(os.getpid())
     os.environ["BACKUPSITE_TEST_ROOM"] = tempfile.mkdtemp(prefix="backupsite-tests-")
+    atexit.register(_close_room)
 ROOM = Path(os.environ["BACKUPSITE_TEST_ROOM"])
 os.environ["BACKUPSITE_DATA_DIR"] = str(ROOM / f"data-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}")
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backupsite.settings")
 
-import django  # noqa: E402
+import django
 
-django.setup()
-
-from tests.servers import keeper  # noqa: E402
-from tests.servers.postgres import PostgresServer  # noqa: E402
-from tests.servers.redis import RedisServer  # noqa: E402
-from tests.servers.s3 import S3Server  # noqa: E402
-
-
-def pytest_unconfigure() -> None:
-    if _OWNER:
-        keeper.stop_all(ROOM)
-        shutil.rmtree(ROOM, ignore_errors=True)
+django.setup()  # a test module or conftest may import models at its top
 
 
 def _shared(kind: str) -> object:

@@ -132,7 +132,10 @@ def locked(path: Path) -> Iterator[None]:
 
 def _pip(python: Path, *arguments: str) -> None:
     done = subprocess.run(
-        [str(python), "-m", "pip", "--disable-pip-version-check", *arguments], capture_output=True, text=True
+        [str(python), "-m", "pip", "--disable-pip-version-check", *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
     )
     if done.returncode:
         raise Missing(f"pip {' '.join(arguments)} failed:\n{done.stderr[-2000:]}")

@@ -45,7 +45,7 @@ def shared(kind: str, room: Path, owner: int) -> Any:
             _launch(kind, room, owner)
             if failure.exists():
                 raise ServerError(failure.read_text())
-    return pickle.loads(answer.read_bytes())  # noqa: S301 - written by our own child in our own folder
+    return pickle.loads(answer.read_bytes())  # written by our own child in our own folder
 
 
 def _launch(kind: str, room: Path, owner: int) -> None:

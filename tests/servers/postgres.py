@@ -63,6 +63,7 @@ class PostgresServer:
         done = subprocess.run(
             [self.bin_dir / "psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", dbname],
             input=sql,
+            check=False,
             env=self.environment(),
             capture_output=True,
             text=True,
@@ -106,7 +107,7 @@ def start_postgres(version: int, folder: Path, *, ssl: bool = False) -> Iterator
 
         def ready() -> bool:
             probe = [bin_dir / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port), "-t", "1"]
-            return subprocess.run(probe).returncode == 0
+            return subprocess.run(probe, check=False).returncode == 0
 
         command = [str(bin_dir / "postgres"), "-D", str(folder / "data")]
         with running(
@@ -167,6 +168,7 @@ def _initialise(bin_dir: Path, folder: Path, password: str, setpriv: tuple[str, 
     options = ["--auth=scram-sha-256", "--encoding=UTF8", "--no-locale", "--no-sync"]
     done = subprocess.run(
         ["setpriv", *setpriv, "--pdeathsig", "KILL", *command, *options],
+        check=False,
         capture_output=True,
         text=True,
         env=_environment(folder),

@@ -35,11 +35,19 @@ def write_ring(folder: Path, name: str, port: int) -> None:
 
 
 def common(folder: Path, port: int) -> str:
-    return "\n".join([
-        "[DEFAULT]", f"bind_port = {port}", "bind_ip = 127.0.0.1", "workers = 0", f"swift_dir = {folder}",
-        f"devices = {folder / 'devices'}", "mount_check = false", f"user = {getpass.getuser()}", "log_level = WARNING",
-        "log_udp_host =", "fallocate_reserve = 0", "disable_fallocate = true", "",
-    ])  # fmt: skip
+    return f"""[DEFAULT]
+bind_port = {port}
+bind_ip = 127.0.0.1
+workers = 0
+swift_dir = {folder}
+devices = {folder / "devices"}
+mount_check = false
+user = {getpass.getuser()}
+log_level = WARNING
+log_udp_host =
+fallocate_reserve = 0
+disable_fallocate = true
+"""
 
 
 def storage_config(folder: Path, name: str, port: int) -> str:
