@@ -51,7 +51,8 @@ disable_fallocate = true
 
 
 def storage_config(folder: Path, name: str, port: int) -> str:
-    return f"{common(folder, port)}[pipeline:main]\npipeline = {name}-server\n[app:{name}-server]\nuse = egg:swift#{name}\n"
+    app = f"[pipeline:main]\npipeline = {name}-server\n[app:{name}-server]\nuse = egg:swift#{name}\n"
+    return common(folder, port) + app
 
 
 def proxy_config(folder: Path, port: int) -> str:
