@@ -83,3 +83,27 @@ def recipients_of(database: Database) -> tuple[str, ...]:
 def identities_for(identity: Any) -> tuple[str, ...]:
     """The age secret keys a run may use: the one given with its request, else the site's own (there may be none)."""
     return (identity,) if identity else tuple(settings.BACKUPSITE_AGE_IDENTITIES)
+
+
+def newest_backup(reference: str, *, status: str = "") -> Backup:
+    """The newest backup of the Database with this id, else with this name; it may have been deleted meanwhile.
+
+    Raises Backup.DoesNotExist, and BackupError(code="ambiguous_name") when several Databases bear the name.
+    """
+    backups = Backup.objects.all()
+    ids = {reference}
+    if not (Database.objects.filter(pk=reference).exists() or backups.filter(database=reference).exists()):
+        named = Database.objects.filter(name=reference).values_list("pk", flat=True)
+        ids = {*named, *backups.filter(database_name=reference).values_list("database_id", flat=True).distinct()}
+    if len(ids) > 1:
+        raise BackupError(
+            f"{len(ids)} Databases are named {reference!r}.",
+            code="ambiguous_name",
+            permanent=True,
+            hint=f"Use an id: {', '.join(sorted(map(str, ids))[:5])}.",
+        )
+    found = backups.filter(database__in=ids, **({"status": status} if status else {}))
+    newest = found.prefetch_related("copies").order_by("-created_at", "-pk").first()
+    if newest is None:
+        raise Backup.DoesNotExist
+    return newest

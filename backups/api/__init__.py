@@ -1,0 +1,1 @@
+"""Backups, their runs, and where they are, over HTTP."""

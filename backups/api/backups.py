@@ -1,0 +1,141 @@
+"""Backups over HTTP: ask for one, watch it, and use it."""
+
+from typing import Any
+
+from django.http import Http404, HttpResponse
+from django.http.response import HttpResponseBase
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import mixins, viewsets
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from backups.api import serializers
+from backups.api.common import accepted, database_of, invalid, user_of
+from backups.api.download import Bytes, download, make_link
+from backups.api.filters import BackupFilters
+from backups.models import Backup
+from backups.selectors import backups_with_copies, newest_backup
+from backups.services.mark import mark_backup
+from backups.services.prune import delete_backup
+from backups.services.request import request_backup
+from backups.services.restore import request_restore
+from backups.services.verify import request_verification
+from jobs.api import RoleOfActions
+from jobs.models import Status
+from jobs.roles import Role
+from jobs.selectors import log_text
+from jobs.services.cancel import cancel_job
+
+DETAIL_ACTION: dict[str, Any] = {"detail": True, "filter_backends": [], "pagination_class": None}
+LAST_STATUS = OpenApiParameter("status", enum=Status.values, description="The newest one in this state.")
+
+
+class BackupViewSet(RoleOfActions, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Backup]):
+    """Backups: runs that produced, or failed to produce, one artefact."""
+
+    queryset = backups_with_copies()
+    serializer_class = serializers.BackupSerializer
+    lookup_value_regex = "[^/\\x00]+"
+    filterset_class = BackupFilters
+    search_fields = ("id", "database_id", "database_name", "label")
+    ordering_fields = ("created_at", "started_at", "finished_at", "size", "original_size", "status", "database_name")
+    ordering = ("-created_at",)
+    roles = dict.fromkeys(("create", "cancel", "verify", "restore", "download", "download_link"), Role.OPERATOR)
+    starts_job = frozenset({"create", "verify", "restore"})
+
+    def get_object(self) -> Backup:
+        self.subject = super().get_object()
+        return self.subject
+
+    def _body(self, serializer_class: type[Any]) -> dict[str, Any]:
+        serializer = serializer_class(data=self.request.data)
+        serializer.is_valid(raise_exception=True)
+        return dict(serializer.validated_data)
+
+    @extend_schema(request=serializers.BackupRequestSerializer, responses={202: serializers.NewBackupSerializer})
+    def create(self, request: Request) -> Response:
+        """Asks for a backup. While one of the Database runs, the next waits its turn."""
+        body = self._body(serializers.BackupRequestSerializer)
+        database = database_of(body.pop("database_id"), field="database_id")
+        backup = request_backup(database=database, trigger=Backup.Trigger.API, user=user_of(request), **body)
+        return accepted(serializers.NewBackupSerializer(backup), "api:backup-detail", backup)
+
+    @extend_schema(request=serializers.BackupChangeSerializer)
+    def partial_update(self, request: Request, pk: str) -> Response:
+        """Labels a backup, locks or unlocks it."""
+        body = self._body(serializers.BackupChangeSerializer)
+        return Response(self.get_serializer(mark_backup(backup=self.get_object(), **body)).data)
+
+    @extend_schema(responses={204: None, 202: serializers.BackupSerializer})
+    def destroy(self, request: Request, pk: str) -> Response:
+        """Deletes the objects, then the row: 204, or 202 while a destination does not answer."""
+        backup = self.get_object()
+        if delete_backup(backup=backup):
+            return Response(status=204)
+        return Response(self.get_serializer(self.get_queryset().get(pk=pk)).data, status=202)
+
+    @extend_schema(parameters=[LAST_STATUS])
+    @action(**DETAIL_ACTION)
+    def last(self, request: Request, pk: str) -> Response:
+        """The newest backup of a Database, which is named by its id or its name."""
+        status = request.query_params.get("status", "")
+        if status and status not in Status.values:
+            raise invalid("status", f"Give one of {', '.join(Status.values)}.")
+        try:
+            return Response(self.get_serializer(newest_backup(pk, status=status)).data)
+        except Backup.DoesNotExist as error:
+            raise Http404 from error
+
+    @extend_schema(request=None, responses={202: serializers.BackupSerializer})
+    @action(methods=["post"], **DETAIL_ACTION)
+    def cancel(self, request: Request, pk: str) -> Response:
+        """At once while it waits; a running one stops within seconds."""
+        backup = self.get_object()
+        cancel_job(job=backup)
+        return Response(self.get_serializer(backup).data, status=202)
+
+    @extend_schema(request=serializers.IdentitySerializer, responses={202: serializers.VerificationSerializer})
+    @action(methods=["post"], **DETAIL_ACTION)
+    def verify(self, request: Request, pk: str) -> Response:
+        """Reads every copy again: sizes, digests, structure."""
+        body = self._body(serializers.IdentitySerializer)
+        run = request_verification(backup=self.get_object(), user=user_of(request), **body)
+        return accepted(serializers.VerificationSerializer(run), "api:verification-detail", run)
+
+    @extend_schema(request=serializers.RestoreRequestSerializer, responses={202: serializers.RestoreSerializer})
+    @action(methods=["post"], **DETAIL_ACTION)
+    def restore(self, request: Request, pk: str) -> Response:
+        """Puts the backup back into a target Database; `confirm` repeats the target's id."""
+        body = self._body(serializers.RestoreRequestSerializer)
+        target = database_of(body.pop("target_database_id"), field="target_database_id")
+        run = request_restore(backup=self.get_object(), target=target, user=user_of(request), **body)
+        return accepted(serializers.RestoreSerializer(run), "api:restore-detail", run)
+
+    @extend_schema(request=serializers.LinkRequestSerializer, responses={200: serializers.LinkSerializer})
+    @action(methods=["post"], url_path="download-link", **DETAIL_ACTION)
+    def download_link(self, request: Request, pk: str) -> Response:
+        """A link that needs no other credentials, until it expires or the backup is deleted."""
+        body = self._body(serializers.LinkRequestSerializer)
+        link = make_link(backup=self.get_object(), request=request, **body)
+        return Response(serializers.LinkSerializer(link).data, headers={"Cache-Control": "no-store"})
+
+    @extend_schema(responses={(200, "application/octet-stream"): OpenApiTypes.BINARY})
+    @action(renderer_classes=[Bytes], **DETAIL_ACTION)
+    def download(self, request: Request, pk: str) -> HttpResponseBase:
+        """The artefact as it is stored. Takes one `Range`, `If-Range` and `HEAD`."""
+        return download(backup=self.get_object(), request=request)
+
+    @extend_schema(responses={(200, "text/plain"): OpenApiTypes.STR})
+    @action(renderer_classes=[Bytes], **DETAIL_ACTION)
+    def log(self, request: Request, pk: str) -> HttpResponse:
+        """What the run said, oldest first."""
+        return HttpResponse(log_text(self.get_object()), content_type="text/plain; charset=utf-8")
+
+    @extend_schema(responses=OpenApiTypes.OBJECT)
+    @action(**DETAIL_ACTION)
+    def manifest(self, request: Request, pk: str) -> Response:
+        """The sidecar manifest, as docs/artefact.md specifies it; empty before the backup is completed."""
+        return Response(self.get_object().manifest)
+

@@ -1,0 +1,81 @@
+"""A Database with what is promised about it: where its backups go, and how the last ones went."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from backups.models import Destination
+from backups.selectors import databases_with_states
+from backups.services.place import place_database
+from databases import api as base
+from databases.models import Database
+from jobs.models import Status
+
+
+class LastBackupSerializer(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    status = serializers.ChoiceField(choices=Status.choices)
+    finished_at = serializers.DateTimeField(allow_null=True)
+
+
+class EffectiveSerializer(base.EffectiveSerializer):
+    """What applies after inheriting. For the numbers 0 is off; no destination means that no backup can be made."""
+
+    destinations = serializers.ListField(child=serializers.CharField())
+
+
+class DestinationIds(serializers.ListField):
+    """The ids in their order; the first is primary."""
+
+    child = serializers.CharField(max_length=63)
+
+    def get_attribute(self, database: Database) -> list[str]:
+        return [placement.destination_id for placement in database.placements.all()]
+
+
+class DatabaseSerializer(base.DatabaseSerializer):
+    destinations = DestinationIds(required=False, max_length=20, help_text="Empty: the default destination.")
+    last_backup = serializers.SerializerMethodField()
+    last_completed_at = serializers.DateTimeField(read_only=True, allow_null=True)
+    last_proven_at = serializers.DateTimeField(read_only=True, allow_null=True)
+
+    @extend_schema_field(LastBackupSerializer(allow_null=True))
+    def get_last_backup(self, database: Any) -> dict[str, Any] | None:
+        if database.last_backup_id is None:
+            return None
+        last = {
+            "id": database.last_backup_id,
+            "status": database.last_backup_status,
+            "finished_at": database.last_backup_finished_at,
+        }
+        return dict(LastBackupSerializer(last).data)
+
+    @extend_schema_field(EffectiveSerializer)
+    def get_effective(self, database: Database) -> dict[str, Any]:
+        named = [placement.destination_id for placement in database.placements.all()]
+        return {**super().get_effective(database), "destinations": named or self._default_destinations()}
+
+    def _default_destinations(self) -> list[str]:
+        """Asked once for a whole list."""
+        if "default_destinations" not in self.context:
+            default = Destination.objects.filter(is_default=True).values_list("pk", flat=True)
+            self.context["default_destinations"] = list(default)
+        found: list[str] = self.context["default_destinations"]
+        return found
+
+
+class DatabaseViewSet(base.DatabaseViewSet):
+    """Databases: what is protected, and how."""
+
+    queryset = databases_with_states()
+    serializer_class = DatabaseSerializer
+
+    def save(self, database: Database, values: Mapping[str, Any], *, create: bool) -> None:
+        own = {name: value for name, value in values.items() if name != "destinations"}
+        with transaction.atomic():
+            super().save(database, own, create=create)
+            if "destinations" in values:
+                place_database(database=database, destination_ids=values["destinations"])

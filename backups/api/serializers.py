@@ -1,0 +1,127 @@
+"""How backups, restores and verifications are shown, and what their requests hold."""
+
+from typing import Any, ClassVar
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from backups.models import Backup, Copy
+from backups.pipeline.keys import valid_identity
+from databases.models import Compression, Encryption
+from jobs.api import JobSerializer, StrictSerializer
+
+MAX_NAMES = 1000
+MAX_LINK_S = 7 * 24 * 3600  # what S3 allows for a presigned link
+
+
+def names() -> serializers.ListField:
+    """Tables, collections or prefixes, in the engine's own words."""
+    return serializers.ListField(child=serializers.CharField(max_length=500), max_length=MAX_NAMES, required=False)
+
+
+class CopySerializer(serializers.ModelSerializer[Copy]):
+    destination = serializers.CharField(source="destination_id")
+    status = serializers.ChoiceField(source="state", choices=Copy.State.choices)
+
+    class Meta:
+        model = Copy
+        fields: ClassVar[tuple[str, ...]] = ("destination", "status", "verified_at")
+        read_only_fields = fields
+
+
+class BackupSerializer(JobSerializer):
+    database_id = serializers.CharField(read_only=True)
+    database_name = serializers.CharField(read_only=True)
+    engine = serializers.CharField(read_only=True)
+    type = serializers.ChoiceField(choices=Backup.Type.choices, read_only=True)
+    trigger = serializers.ChoiceField(choices=Backup.Trigger.choices, read_only=True)
+    label = serializers.CharField(read_only=True)
+    locked = serializers.BooleanField(read_only=True)
+    include = serializers.ListField(child=serializers.CharField(), read_only=True)
+    exclude = serializers.ListField(child=serializers.CharField(), read_only=True)
+    size = serializers.IntegerField(read_only=True, allow_null=True, help_text="Stored bytes.")
+    original_size = serializers.IntegerField(read_only=True, allow_null=True)
+    file_count = serializers.IntegerField(read_only=True, allow_null=True)
+    md5 = serializers.CharField(read_only=True, help_text="Of the stored bytes; empty before there are any.")
+    sha256 = serializers.CharField(read_only=True, help_text="Of the stored bytes; empty before there are any.")
+    compression = serializers.ChoiceField(choices=Compression.choices, read_only=True)
+    encryption = serializers.ChoiceField(choices=Encryption.choices, read_only=True)
+    path = serializers.SerializerMethodField(help_text="Key at the primary destination.")
+    copies = CopySerializer(many=True, read_only=True)
+    expires_at = serializers.DateTimeField(read_only=True, allow_null=True)
+    server_version = serializers.CharField(read_only=True)
+    tool_version = serializers.CharField(read_only=True)
+    verified_at = serializers.DateTimeField(read_only=True, allow_null=True)
+    proven_at = serializers.DateTimeField(read_only=True, allow_null=True)
+
+    @extend_schema_field({"type": "string", "nullable": True})
+    def get_path(self, backup: Backup) -> str | None:
+        keys = [copy.key for copy in backup.copies.all() if copy.state != Copy.State.WRITING]
+        return keys[0] if keys else None
+
+
+class NewBackupSerializer(BackupSerializer):
+    backup_id = serializers.CharField(source="id", read_only=True)
+
+
+class BackupRequestSerializer(StrictSerializer):
+    database_id = serializers.CharField(max_length=63)
+    type = serializers.ChoiceField(choices=Backup.Type.choices, default=Backup.Type.FULL)
+    include = names()
+    exclude = names()
+    label = serializers.CharField(max_length=200, allow_blank=True, required=False)
+    scheduled_at = serializers.DateTimeField(allow_null=True, required=False)
+
+
+class BackupChangeSerializer(StrictSerializer):
+    label = serializers.CharField(max_length=200, allow_blank=True, required=False)
+    locked = serializers.BooleanField(required=False, help_text="A locked backup is deleted by nobody.")
+
+
+class IdentitySerializer(StrictSerializer):
+    """An age secret key, for servers that hold none. Kept encrypted, and erased when the job ends."""
+
+    identity = serializers.CharField(max_length=200, allow_blank=True, required=False, write_only=True)
+
+    def validate_identity(self, identity: str) -> str:
+        if identity and not valid_identity(identity):
+            raise serializers.ValidationError("This is not an age secret key (AGE-SECRET-KEY-1...).")
+        return identity
+
+
+class RestoreRequestSerializer(IdentitySerializer):
+    target_database_id = serializers.CharField(max_length=63)
+    drop_existing = serializers.BooleanField(default=False, help_text="Empty the target first.")
+    include = names()
+    confirm = serializers.CharField(max_length=63, help_text="The target's id once more.")
+
+
+class LinkRequestSerializer(StrictSerializer):
+    expires_in = serializers.IntegerField(min_value=1, max_value=MAX_LINK_S, default=3600, help_text="Seconds.")
+    decrypt = serializers.BooleanField(default=False, help_text="Take the age layer off; the compression stays.")
+
+
+class LinkSerializer(serializers.Serializer[Any]):
+    url = serializers.URLField()
+    expires_at = serializers.DateTimeField()
+
+
+class RunSerializer(JobSerializer):
+    backup_id = serializers.CharField(source="backup_label", read_only=True)
+
+
+@extend_schema_field({"type": "object", "additionalProperties": True})
+class ReportField(serializers.JSONField):
+    pass
+
+
+class RestoreSerializer(RunSerializer):
+    target_database_id = serializers.CharField(source="target_id", read_only=True)
+    target_database_name = serializers.CharField(source="target_name", read_only=True)
+    drop_existing = serializers.BooleanField(read_only=True)
+    include = serializers.ListField(child=serializers.CharField(), read_only=True)
+    report = ReportField(read_only=True, help_text="Empty until it ended.")
+
+
+class VerificationSerializer(RunSerializer):
+    report = ReportField(read_only=True, help_text="What was found at each destination; empty until it ended.")
