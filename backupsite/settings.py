@@ -124,21 +124,83 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = True  # no collectstatic step between a checkout and a running site
 
 REST_FRAMEWORK = {
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "backupsite.api.schema.AutoSchema",
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "rest_framework_simplejwt.authentication.JWTAuthentication",
+        "rest_framework_simplejwt.authentication.JWTAuthentication",  # the first one: makes "no credentials" a 401
+        "backupsite.api.authentication.ApiKeyAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PERMISSION_CLASSES": ["backupsite.api.permissions.HasRole"],
+    "DEFAULT_PARSER_CLASSES": ["backupsite.api.parsers.StrictJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": [
+        "rest_framework.renderers.JSONRenderer",
+        "rest_framework.renderers.BrowsableAPIRenderer",
+    ],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "backupsite.api.negotiation.LenientNegotiation",
+    "URL_FORMAT_OVERRIDE": None,
+    "DEFAULT_PAGINATION_CLASS": "backupsite.api.pagination.Pages",
+    "DEFAULT_FILTER_BACKENDS": [
+        "django_filters.rest_framework.DjangoFilterBackend",
+        "rest_framework.filters.SearchFilter",
+        "backupsite.api.filters.StrictOrdering",
+    ],
+    "DEFAULT_METADATA_CLASS": None,
+    "EXCEPTION_HANDLER": "backupsite.api.problems.handle_exception",
 }
 SIMPLE_JWT = {
     "SIGNING_KEY": keys.jwt_key(KEYS_DIR),
     "ACCESS_TOKEN_LIFETIME": timedelta(minutes=30),
     "REFRESH_TOKEN_LIFETIME": timedelta(days=7),
+    "CHECK_REVOKE_TOKEN": True,  # a new password ends every token
 }
-SPECTACULAR_SETTINGS = {"TITLE": "Backupsite", "VERSION": "1"}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Backupsite",
+    "DESCRIPTION": "Schedules, runs, encrypts, stores, verifies and restores backups. Errors are RFC 9457 problems.",
+    "VERSION": "1",
+    "SCHEMA_PATH_PREFIX": "/api/",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "COMPONENT_SPLIT_REQUEST": True,
+    "PREPROCESSING_HOOKS": ["backupsite.api.schema.only_canonical"],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "backupsite.api.schema.describe_errors",
+    ],
+    "ENUM_NAME_OVERRIDES": {
+        "JobStatus": "jobs.models.Status",
+    },
+    "SWAGGER_UI_DIST": "SIDECAR",  # the pages work without the internet
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
 
 CELERY_BROKER_URL = environment.value("BROKER_URL") or "memory://"
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TIMEZONE = "UTC"
+
+UNFOLD = {
+    "SITE_TITLE": "Backupsite",
+    "SITE_HEADER": "Backupsite",
+    "SITE_SYMBOL": "shield_lock",
+    "SITE_URL": None,
+    "SHOW_VIEW_ON_SITE": False,
+    "DASHBOARD_CALLBACK": "backupsite.admin.overview",
+    "STYLES": [lambda request: static("backupsite/admin.css")],
+    "SCRIPTS": [lambda request: static("backupsite/admin.js")],
+    "SIDEBAR": {"show_search": False, "navigation": "backupsite.admin.navigation"},
+    "COLORS": {
+        "primary": {
+            "50": "#ecfaff",
+            "100": "#cff1fb",
+            "200": "#a5e3f4",
+            "300": "#6bcde8",
+            "400": "#45b4d3",
+            "500": "#1b93b5",
+            "600": "#0e7490",
+            "700": "#155e75",
+            "800": "#164e63",
+            "900": "#134252",
+            "950": "#082f3d",
+        }
+    },
+}

@@ -1,0 +1,33 @@
+"""The one router of the API; every address works with and without a trailing slash."""
+
+from typing import Any
+
+from rest_framework.routers import SimpleRouter
+from rest_framework.viewsets import ViewSetMixin
+
+from backupsite.api.idempotency import Idempotent
+from backupsite.api.keys import ApiKeyViewSet
+from backups.api.backups import BackupViewSet
+from backups.api.databases import DatabaseViewSet
+from backups.api.destinations import DestinationViewSet
+from backups.api.runs import RestoreViewSet, VerificationViewSet
+
+
+class Router(SimpleRouter):
+    def __init__(self) -> None:
+        super().__init__()
+        self.trailing_slash = "/?"
+
+    def register(self, prefix: str, viewset: type[ViewSetMixin], basename: str | None = None) -> None:
+        """Rooms below know nothing of idempotency keys; the plug board adds it to their views here."""
+        attributes: dict[str, Any] = {"__doc__": viewset.__doc__, "__module__": viewset.__module__}
+        super().register(prefix, type(viewset.__name__, (Idempotent, viewset), attributes), basename)
+
+
+router = Router()
+router.register("databases", DatabaseViewSet, "database")
+router.register("backups", BackupViewSet, "backup")
+router.register("restores", RestoreViewSet, "restore")
+router.register("verifications", VerificationViewSet, "verification")
+router.register("destinations", DestinationViewSet, "destination")
+router.register("keys", ApiKeyViewSet, "key")

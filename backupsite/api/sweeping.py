@@ -1,0 +1,18 @@
+"""The API's own rows that have outlived their use are removed by the sweeper."""
+
+from django.utils import timezone
+from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
+
+from backupsite.api.idempotency import forget_old_keys
+from backupsite.api.services.login import forget_old_attempts
+from jobs.registry import register_sweep_step
+
+
+def register() -> None:
+    register_sweep_step("idempotency_keys", forget_old_keys)
+    register_sweep_step("login_attempts", forget_old_attempts)
+    register_sweep_step("refresh_tokens", forget_expired_tokens)
+
+
+def forget_expired_tokens() -> int:
+    return OutstandingToken.objects.filter(expires_at__lt=timezone.now()).delete()[0]

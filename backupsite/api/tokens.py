@@ -1,0 +1,87 @@
+"""Access and refresh tokens: obtain, refresh, revoke."""
+
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+from rest_framework_simplejwt.exceptions import InvalidToken, TokenError
+from rest_framework_simplejwt.settings import api_settings
+from rest_framework_simplejwt.tokens import RefreshToken
+from rest_framework_simplejwt.utils import get_md5_hash_password
+
+from backupsite.api.services.login import log_in
+from jobs.api import StrictSerializer
+
+NO_STORE = {"Cache-Control": "no-store"}
+
+
+class LoginSerializer(StrictSerializer):
+    username = serializers.CharField(max_length=150)
+    password = serializers.CharField(max_length=4096, trim_whitespace=False)
+
+
+class RefreshSerializer(StrictSerializer):
+    refresh = serializers.CharField(max_length=4096)
+
+
+class AccessSerializer(serializers.Serializer[Any]):
+    access = serializers.CharField(help_text="For `Authorization: Bearer <access>`; lives 30 minutes.")
+
+
+class TokensSerializer(AccessSerializer):
+    refresh = serializers.CharField(help_text="Makes new access tokens; lives 7 days.")
+
+
+class _OpenView(APIView):
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+
+    def read(self, request: Request, serializer_class: type[StrictSerializer]) -> dict[str, Any]:
+        serializer = serializer_class(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        return dict(serializer.validated_data)
+
+    def get_authenticate_header(self, request: Request) -> str:
+        """Keeps a wrong password a 401."""
+        return 'Bearer realm="api"'
+
+
+class TokenView(_OpenView):
+    @extend_schema(request=LoginSerializer, responses=TokensSerializer, auth=[], operation_id="token_obtain")
+    def post(self, request: Request) -> Response:
+        """Logs in. Too many attempts are 429."""
+        user = log_in(request=request, **self.read(request, LoginSerializer))
+        refresh = RefreshToken.for_user(user)
+        return Response({"access": str(refresh.access_token), "refresh": str(refresh)}, headers=NO_STORE)
+
+
+class RefreshView(_OpenView):
+    @extend_schema(request=RefreshSerializer, responses=AccessSerializer, auth=[], operation_id="token_refresh")
+    def post(self, request: Request) -> Response:
+        """A new access token. A refresh token ends when it is revoked, or its user's password changes."""
+        refresh = _refresh_token(self.read(request, RefreshSerializer)["refresh"])
+        user = get_user_model().objects.filter(pk=refresh.payload.get(api_settings.USER_ID_CLAIM)).first()
+        known = refresh.payload.get(api_settings.REVOKE_TOKEN_CLAIM)
+        if user is None or not user.is_active or known != get_md5_hash_password(user.password):
+            raise InvalidToken("The refresh token is no longer valid.")
+        return Response({"access": str(refresh.access_token)}, headers=NO_STORE)
+
+
+class RevokeView(_OpenView):
+    @extend_schema(request=RefreshSerializer, responses={204: None}, auth=[], operation_id="token_revoke")
+    def post(self, request: Request) -> Response:
+        """Ends a refresh token. Access tokens made from it live on until they expire."""
+        _refresh_token(self.read(request, RefreshSerializer)["refresh"]).blacklist()
+        return Response(status=204)
+
+
+def _refresh_token(text: str) -> RefreshToken:
+    try:
+        return RefreshToken(text)
+    except TokenError as error:
+        raise InvalidToken("The refresh token is wrong, expired or revoked.") from error

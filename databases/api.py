@@ -1,0 +1,237 @@
+"""A Database over HTTP: its connection and policy, the connection check and the inventory.
+
+Rooms above extend the serializer and the view with what they promise about a Database.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import django_filters
+from django.conf import settings
+from django.db.models import QuerySet
+from django.urls import reverse
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema, extend_schema_field
+from rest_framework import mixins, serializers, viewsets
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from databases.models import CatchUp, Compression, Database, Encryption, make_database_id
+from databases.schedule import crons, next_runs
+from databases.services.check import check_database, read_inventory
+from databases.services.delete import delete_database
+from databases.services.save import save_database
+from jobs.api import RoleOfActions, StrictSerializer
+from jobs.roles import Role
+
+KEEPS = ("retention_days", "max_backups", "keep_daily", "keep_weekly", "keep_monthly", "keep_yearly")
+MAX_KEEP = 100_000
+SCHEDULE = {
+    "nullable": True,
+    "oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
+    "description": "A 5-field cron, a list of them (their union), `inherit`, or null for none.",
+}
+
+
+@extend_schema_field(SCHEDULE)
+class ScheduleField(serializers.JSONField):
+    """Checked by the service, which knows cron."""
+
+
+@extend_schema_field(
+    {
+        "type": "object",
+        "additionalProperties": True,
+        "description": "Options of the engine. PATCH replaces those that are shown; a secret one that is left out "
+        "keeps its value, an empty one is removed. Secret ones are never shown: `secret_options` names those set.",
+    }
+)
+class OptionsField(serializers.DictField):
+    pass
+
+
+def _keep() -> serializers.IntegerField:
+    return serializers.IntegerField(min_value=0, max_value=MAX_KEEP, allow_null=True, required=False)
+
+
+class EffectiveSerializer(serializers.Serializer[Any]):
+    """What applies after inheriting. For the numbers 0 is off."""
+
+    schedule = serializers.ListField(child=serializers.CharField())
+    retention_days = serializers.IntegerField()
+    max_backups = serializers.IntegerField()
+    keep_daily = serializers.IntegerField()
+    keep_weekly = serializers.IntegerField()
+    keep_monthly = serializers.IntegerField()
+    keep_yearly = serializers.IntegerField()
+    encryption_recipients = serializers.ListField(child=serializers.CharField())
+
+
+class DatabaseSerializer(StrictSerializer):
+    id = serializers.CharField(max_length=63, required=False)
+    name = serializers.CharField(max_length=200)
+    engine = serializers.CharField(max_length=20, help_text="Cannot change.")
+    host = serializers.CharField(max_length=255, allow_blank=True, required=False)
+    port = serializers.IntegerField(min_value=1, max_value=65535, allow_null=True, required=False)
+    username = serializers.CharField(max_length=255, allow_blank=True, required=False)
+    password = serializers.CharField(
+        max_length=4096, allow_blank=True, allow_null=True, required=False, write_only=True, trim_whitespace=False
+    )
+    has_password = serializers.SerializerMethodField()
+    database_name = serializers.CharField(max_length=255, allow_blank=True, required=False)
+    options = OptionsField(required=False)
+    secret_options = serializers.SerializerMethodField()
+    enabled = serializers.BooleanField(required=False)
+    schedule = ScheduleField(allow_null=True, required=False)
+    timezone = serializers.CharField(max_length=63, required=False)
+    next_run_at = serializers.SerializerMethodField()
+    next_runs = serializers.SerializerMethodField()
+    catch_up = serializers.ChoiceField(choices=CatchUp.choices, required=False)
+    retention_days = _keep()
+    max_backups = _keep()
+    keep_daily = _keep()
+    keep_weekly = _keep()
+    keep_monthly = _keep()
+    keep_yearly = _keep()
+    compression = serializers.ChoiceField(choices=Compression.choices, required=False)
+    compression_level = serializers.IntegerField(min_value=-7, max_value=22, allow_null=True, required=False)
+    encryption = serializers.ChoiceField(choices=Encryption.choices, required=False)
+    encryption_recipients = serializers.ListField(
+        child=serializers.CharField(max_length=2000), allow_null=True, required=False, max_length=50
+    )
+    package = serializers.BooleanField(required=False)
+    queue = serializers.CharField(max_length=63, allow_blank=True, required=False)
+    effective = serializers.SerializerMethodField()
+    created_at = serializers.DateTimeField(read_only=True)
+    updated_at = serializers.DateTimeField(read_only=True)
+
+    def validate_engine(self, engine: str) -> str:
+        if self.instance is not None and engine != self.instance.engine:
+            raise serializers.ValidationError("The engine of a Database cannot change.")
+        return engine
+
+    def validate_id(self, given: str) -> str:
+        if self.instance is not None and given != self.instance.pk:
+            raise serializers.ValidationError("The id of a Database cannot change.")
+        return given
+
+    def get_has_password(self, database: Database) -> bool:
+        return "password" in database.secret_names
+
+    @extend_schema_field({"type": "array", "items": {"type": "string"}})
+    def get_secret_options(self, database: Database) -> list[str]:
+        prefix = "options."
+        return [name.removeprefix(prefix) for name in database.secret_names if name.startswith(prefix)]
+
+    @extend_schema_field({"type": "string", "format": "date-time", "nullable": True})
+    def get_next_run_at(self, database: Database) -> Any:
+        return next(iter(self.get_next_runs(database)), None)
+
+    @extend_schema_field({"type": "array", "items": {"type": "string", "format": "date-time"}})
+    def get_next_runs(self, database: Database) -> list[Any]:
+        if not database.enabled:
+            return []
+        now = self.context.setdefault("now", timezone.now())
+        field = serializers.DateTimeField()
+        return [field.to_representation(at) for at in next_runs(database.schedule, database.timezone, after=now)]
+
+    @extend_schema_field(EffectiveSerializer)
+    def get_effective(self, database: Database) -> dict[str, Any]:
+        encrypted = database.encryption == Encryption.AGE
+        recipients = database.encryption_recipients or settings.BACKUPSITE_AGE_RECIPIENTS
+        return {
+            "schedule": crons(database.schedule),
+            **{name: getattr(database, name) or 0 for name in KEEPS},
+            "encryption_recipients": list(recipients) if encrypted else [],
+        }
+
+
+class CheckSerializer(serializers.Serializer[Any]):
+    """The outcome of a connection check; `error`, `code` and `hint` are empty when `ok`."""
+
+    ok = serializers.BooleanField()
+    latency_ms = serializers.FloatField(allow_null=True)
+    server_version = serializers.CharField()
+    tool_version = serializers.CharField()
+    warnings = serializers.ListField(child=serializers.CharField())
+    error = serializers.CharField()
+    code = serializers.CharField()
+    hint = serializers.CharField()
+
+
+class InventoryItemSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    kind = serializers.CharField()
+    rows = serializers.IntegerField(allow_null=True)
+    size = serializers.IntegerField(allow_null=True)
+
+
+class InventorySerializer(serializers.Serializer[Any]):
+    """What a backup would hold. Rows are the server's estimates; sizes are bytes."""
+
+    size = serializers.IntegerField(allow_null=True)
+    items = InventoryItemSerializer(many=True)
+
+
+class DatabaseFilters(django_filters.FilterSet):
+    engine = django_filters.CharFilter()
+    enabled = django_filters.BooleanFilter()
+    package = django_filters.BooleanFilter()
+
+    class Meta:
+        model = Database
+        fields: ClassVar[list[str]] = []
+
+
+class DatabaseViewSet(RoleOfActions, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Database]):
+    """Databases: what is protected, and how."""
+
+    queryset: QuerySet[Database] = Database.objects.all()
+    serializer_class: type[DatabaseSerializer] = DatabaseSerializer
+    lookup_value_regex = "[^/\\x00]+"
+    filterset_class = DatabaseFilters
+    search_fields = ("id", "name", "host", "database_name")
+    ordering_fields = ("name", "id", "engine", "created_at", "updated_at")
+    ordering = ("name",)
+    roles = {"check": Role.OPERATOR}
+
+    def create(self, request: Request) -> Response:
+        serializer = self.get_serializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        database = Database(pk=serializer.validated_data.get("id") or make_database_id())
+        self.save(database, serializer.validated_data, create=True)
+        return Response(
+            self.get_serializer(self.get_queryset().get(pk=database.pk)).data,
+            status=201,
+            headers={"Location": reverse("api:database-detail", args=[database.pk])},
+        )
+
+    def partial_update(self, request: Request, pk: str) -> Response:
+        database = self.get_object()
+        serializer = self.get_serializer(database, data=request.data, partial=True)
+        serializer.is_valid(raise_exception=True)
+        self.save(database, serializer.validated_data, create=False)
+        return Response(self.get_serializer(self.get_queryset().get(pk=pk)).data)
+
+    def save(self, database: Database, values: Mapping[str, Any], *, create: bool) -> None:
+        save_database(database=database, values=values, create=create)
+
+    @extend_schema(responses={204: None})
+    def destroy(self, request: Request, pk: str) -> Response:
+        """Removes the Database and its schedule. Its backups stay listed and restorable."""
+        delete_database(database=self.get_object())
+        return Response(status=204)
+
+    @extend_schema(request=None, responses=CheckSerializer)
+    @action(detail=True, methods=["post"])
+    def check(self, request: Request, pk: str) -> Response:
+        """Connects and reports. A connection that fails is a report with `ok` false, not an error."""
+        return Response(CheckSerializer(check_database(database=self.get_object())).data)
+
+    @extend_schema(responses=InventorySerializer)
+    @action(detail=True, filter_backends=[], pagination_class=None)
+    def inventory(self, request: Request, pk: str) -> Response:
+        """What a full backup would hold now."""
+        return Response(InventorySerializer(read_inventory(database=self.get_object())).data)
+
