@@ -16,6 +16,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO
 
 from databases.engines.base import Guard
@@ -47,7 +48,7 @@ class Tool:
 
     @property
     def name(self) -> str:
-        return os.path.basename(self.argv[0])
+        return Path(self.argv[0]).name
 
 
 def explain(words: str, known: Sequence[Known]) -> Known | None:

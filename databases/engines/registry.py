@@ -13,6 +13,14 @@ from jobs.errors import BackupError
 
 ENGINES: dict[str, type[Engine]] = {engine.kind: engine for engine in (PostgresEngine,)}
 
+SHAPES: dict[str, tuple[type, ...]] = {
+    "str": (str,),
+    "int": (int,),
+    "float": (int, float),
+    "bool": (bool,),
+    "dict": (dict,),
+}
+
 
 @dataclass(frozen=True)
 class OptionField:
@@ -115,8 +123,7 @@ def _typed(field: OptionField, value: Any) -> Any:
         if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
             raise ValueError("a list of texts is wanted.")
         return tuple(value)
-    expected = {"str": str, "int": int, "float": (int, float), "bool": bool, "dict": Mapping}[field.type]
-    if not isinstance(value, expected) or (isinstance(value, bool) and field.type != "bool"):
+    if not isinstance(value, SHAPES[field.type]) or (isinstance(value, bool) and field.type != "bool"):
         raise ValueError(f"a value of type {field.type} is wanted.")
     if field.choices and value not in field.choices:
         raise ValueError(f"one of {', '.join(field.choices)} is wanted.")

@@ -5,14 +5,13 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from glob import glob
 from pathlib import Path
 from typing import Any
 
 from databases.engines.process import output_of
 from jobs.errors import BackupError
 
-INSTALLED = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/usr/local/pgsql/bin")
+INSTALLED = ("usr/lib/postgresql/*/bin", "usr/pgsql-*/bin", "usr/local/pgsql/bin")
 TOOLS = ("pg_dump", "pg_restore", "psql")
 
 
@@ -39,7 +38,7 @@ def clients(settings: Mapping[str, Any]) -> list[Client]:
     """Every client found: `pg_bin_dirs` of the settings, the PATH, and where packages put them."""
     folders = [*settings.get("pg_bin_dirs", ()), *os.environ.get("PATH", "").split(os.pathsep)]
     for pattern in INSTALLED:
-        folders += glob(pattern)
+        folders += map(str, Path("/").glob(pattern))
     found = (_client(str(Path(folder).resolve())) for folder in dict.fromkeys(folders) if folder)
     return sorted({client for client in found if client})
 

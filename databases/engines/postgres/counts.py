@@ -13,7 +13,7 @@ SHARE = 0.05  # of the dump's own time
 FLOOR_S = 0.2  # what a dump of any length may spend
 BATCH = 100
 SMALL = 256 << 10
-FIRST_RATE = 400 << 20  # bytes a second, until measured
+FIRST_RATE = 4 << 30  # bytes a second until measured: hopeful, since the statement timeout holds the limit
 STATEMENT_S = 0.0005
 
 

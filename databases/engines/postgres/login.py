@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from databases.engines.base import Connection
 from databases.engines.postgres.options import PostgresOptions
@@ -27,7 +28,7 @@ class Login:
     """`env` is a child's whole environment; `parameters` are the same for psycopg2."""
 
     env: Mapping[str, str]
-    parameters: Mapping[str, str]
+    parameters: Mapping[str, Any]
     folder: Path
     secrets: tuple[str, ...]
 

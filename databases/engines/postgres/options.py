@@ -41,7 +41,7 @@ def faults_of(connection: Connection, options: PostgresOptions) -> dict[str, str
     if connection.port is not None and not 1 <= connection.port <= 65535:
         faults["port"] = "A port is a number from 1 to 65535."
     if CONTROL.search(connection.password):
-        faults["password"] = "libpq cannot hand over a password with line breaks or NUL."
+        faults |= {"password": "libpq cannot hand over a password with line breaks or NUL."}
     return faults | _option_faults(options)
 
 

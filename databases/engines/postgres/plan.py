@@ -13,6 +13,10 @@ from databases.engines.postgres.session import Session
 from jobs.errors import BackupError
 
 LOCKS_SHARE = 0.7
+MANY_TRANSACTIONS = (
+    "The backup holds more objects than one transaction of the target can lock, so it was restored in many. "
+    "Raise max_locks_per_transaction to have all or nothing."
+)
 
 
 @dataclass(frozen=True)
@@ -64,10 +68,7 @@ def make_plan(session: Session, source: PeekedSource, request: RestoreRequest) -
             target.require_empty(session)
     prologue += _schemas(session, entries, manifest)
     if not atomic:
-        notes += (
-            "The backup holds more objects than one transaction of the target can lock, so it was restored in many. "
-            "Raise max_locks_per_transaction to have all or nothing.",
-        )
+        notes += (MANY_TRANSACTIONS,)
     return Plan(
         options, lines, "\n".join(prologue), _comparison(counts) + ("COMMIT;\n" if atomic else ""), counts, notes
     )

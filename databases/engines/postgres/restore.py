@@ -115,7 +115,9 @@ def _open_gate(gate: Path, epilogue: str, psql: Process, guard: Guard) -> None:
         guard.check()
         if psql.ended():
             psql.finish()
-            raise BackupError("psql ended before the dump did: nothing was restored.", code="tool_failed", permanent=True)
+            raise BackupError(
+                "psql ended before the dump did: nothing was restored.", code="tool_failed", permanent=True
+            )
         time.sleep(POLL_S)
     guard.check()
     with suppress(BrokenPipeError), os.fdopen(descriptor, "wb") as file:

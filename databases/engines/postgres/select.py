@@ -50,8 +50,6 @@ def select(head: Head, include: Sequence[str], session: Session) -> Selected:
     """Raises BackupError(code="nothing_matches") for a name that the archive does not hold."""
     by_id = {entry.id: entry for entry in head.entries}
     chosen = _named(head, include)
-    tables = set(chosen)
-    left_out: list[str] = []
     grown = True
     while grown:
         grown = False
@@ -59,13 +57,15 @@ def select(head: Head, include: Sequence[str], session: Session) -> Selected:
             if entry.id not in chosen and _belongs(entry, chosen, by_id):
                 chosen |= {entry.id} | _brought(entry, by_id)
                 grown = True
-    for entry in head.entries:
-        if entry.kind == "FK CONSTRAINT" and entry.id not in chosen and tables & set(entry.dependencies):
-            left_out.append(f"foreign key {entry.tag} was left out: the table at its other end is not selected")
+    notes = tuple(
+        f"The foreign key {entry.tag} was left out: the table at its other end is not selected."
+        for entry in head.entries
+        if entry.kind == "FK CONSTRAINT" and entry.id not in chosen and chosen.intersection(entry.dependencies)
+    )
     needed = _needed(chosen, by_id, session)
     entries = tuple(entry for entry in head.entries if entry.id in chosen | needed)
     names = tuple((entry.namespace, entry.tag) for entry in entries if entry.kind in RELATIONS)
-    return Selected(entries, names, tuple(left_out))
+    return Selected(entries, names, notes)
 
 
 def _named(head: Head, include: Sequence[str]) -> set[int]:

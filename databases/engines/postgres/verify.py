@@ -46,4 +46,4 @@ def verify_structure(source: Source, guard: Guard, settings: Mapping[str, Any]) 
             if words := process.words():
                 raise damaged(f"pg_restore complains: {words[-500:]}")
         facts["tool_version"] = client.text
-    return facts | structure.finish()
+    return {**facts, **structure.finish()}
