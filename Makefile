@@ -23,7 +23,7 @@ up: install ## Run Backupsite here: web, worker, beat and sweeper
 	@exec $(PYTHON) manage.py serve
 
 demo: install ## Back up, verify and restore a sample database before your eyes (KEEP=1 leaves it running)
-	@KEEP=$(KEEP) $(PYTHON) -m demo
+	@$(PYTHON) -m demo $(if $(KEEP),--keep)
 
 demo-stop: install ## Stop what `make demo KEEP=1` left running
 	@$(PYTHON) -m demo --stop
