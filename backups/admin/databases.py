@@ -1,0 +1,150 @@
+"""Databases: the list with the newest backups, the page, the form, and `Back up now`."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import URLPattern
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.decorators import display
+
+from backups.models import Backup, Destination
+from backups.selectors import backups_with_copies, databases_with_states
+from backups.services.place import place_database
+from backups.services.request import request_backup
+from databases.admin.form import DatabaseForm
+from databases.admin.pages import DatabasePages
+from databases.engines import registry
+from databases.models import Database
+from databases.schedule import next_runs
+from databases.services.delete import delete_database
+from databases.services.save import save_database
+from jobs.admin.pages import tell
+from jobs.templatetags.backupsite import badge, distance, moment
+
+
+class ProtectedForm(DatabaseForm):
+    destination = forms.ChoiceField(required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        default = Destination.objects.filter(is_default=True).first()
+        empty = f"The default ({default.name})" if default else "The default (there is none yet)"
+        self.fields["destination"].choices = [("", empty), *Destination.objects.values_list("pk", "name")]
+        if self.database and (placement := self.database.placements.first()):
+            self.initial["destination"] = placement.destination_id
+
+
+@admin.register(Database)
+class DatabaseAdmin(DatabasePages):
+    list_display = ("what", "where", "last_backup", "last_good", "next_run", "state")
+    search_fields = ("id", "name", "host", "database_name")
+    list_filter = ("engine", "enabled")
+    search_help_text = "Search by name, id or server"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Database]:
+        return databases_with_states()
+
+    @display(description="Database", ordering="name")
+    def what(self, database: Database) -> SafeString:
+        return format_html('{}<br><span class="bks-quiet">{}</span>', database.name, database.pk)
+
+    @display(description="Server", ordering="host")
+    def where(self, database: Database) -> SafeString:
+        host = f"{database.host}:{database.port}" if database.port else database.host
+        kind = registry.engine_class(database.engine).label
+        return format_html('{}<br><span class="bks-quiet">{}</span>', kind, host)
+
+    @display(description="Last backup")
+    def last_backup(self, database: Any) -> SafeString | str:
+        return badge(database.last_backup_status) if database.last_backup_status else "none yet"
+
+    @display(description="Last completed")
+    def last_good(self, database: Any) -> str:
+        return distance(database.last_completed_at)
+
+    @display(description="Next")
+    def next_run(self, database: Database) -> Any:
+        due = next_runs(database.schedule, database.timezone, after=timezone.now(), count=1) if database.enabled else []
+        return moment(due[0]) if due else "on demand"
+
+    @display(description="Enabled", boolean=True, ordering="enabled")
+    def state(self, database: Database) -> bool:
+        return database.enabled
+
+    # The page
+
+    def page_routes(self) -> list[URLPattern]:
+        return [
+            *super().page_routes(),
+            self.post_route("back-up", self.back_up, self.run_role),
+            self.form_route("edit", self.edit, self.change_role),
+        ]
+
+    def page_context(self, request: HttpRequest, obj: Database) -> dict[str, Any]:
+        placement = obj.placements.select_related("destination").first()
+        latest = backups_with_copies().filter(database=obj)[:8]
+        return {
+            **super().page_context(request, obj),
+            "destination": placement.destination if placement else Destination.objects.filter(is_default=True).first(),
+            "latest": latest,
+            "back_up_url": self.address(obj, "back-up"),
+            "edit_url": self.address(obj, "edit"),
+            "delete_url": self.address(obj, "delete"),
+        }
+
+    def back_up(self, request: HttpRequest, database: Database) -> HttpResponse:
+        backup: Backup | None = tell(
+            request, lambda: request_backup(database=database, user=request.user), f"A backup of {database} was asked for."
+        )
+        if backup is None:
+            return redirect(self.address(database))
+        return redirect("admin:backups_backup_change", backup.pk)
+
+    # The form
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        self.refuse_unless(self.has_add_permission(request))
+        kinds = registry.kinds()
+        engine = request.GET.get("engine") or (kinds[0] if len(kinds) == 1 else "")
+        if engine not in kinds:
+            choices = [registry.engine_class(kind) for kind in kinds]
+            return self.render(request, "databases/choose_engine.html", title="Add Database", choices=choices)
+        return self._form(request, Database(engine=engine), engine, existing=None)
+
+    def edit(self, request: HttpRequest, database: Database) -> HttpResponse:
+        return self._form(request, database, database.engine, existing=database)
+
+    def _form(self, request: HttpRequest, row: Database, engine: str, existing: Database | None) -> HttpResponse:
+        form = ProtectedForm(request.POST or None, engine=engine, database=existing)
+        title = f"Edit {existing}" if existing else f"Add a {registry.engine_class(engine).label} Database"
+
+        def save() -> Database:
+            with transaction.atomic():
+                saved = save_database(database=row, values=form.values(), create=existing is None)
+                chosen = form.cleaned_data["destination"]
+                place_database(database=saved, destination_ids=[chosen] if chosen else [])
+            return saved
+
+        return self.form_page(request, form=form, save=save, existing=existing, title=title)
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        self.refuse_unless(self.has_delete_permission(request))
+        database = self.object_or_404(request, object_id)
+        if request.method == "POST":
+            self.log_deletions(request, Database.objects.filter(pk=database.pk))
+            tell(request, lambda: delete_database(database=database), f"{database} is no longer protected.")
+            return redirect("admin:databases_database_changelist")
+        consequences = [
+            "It is no longer backed up: its schedule and settings are removed.",
+            f"Its {Backup.objects.filter(database=database.pk).count()} backups stay listed and can be restored into "
+            "another Database.",
+            "The server itself and its data are not touched.",
+        ]
+        return self.confirm_page(request, database, title=f"Delete {database}?", consequences=consequences)

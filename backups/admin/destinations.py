@@ -1,0 +1,156 @@
+"""Destinations: where artefacts live; a form for each kind, and a check."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import Count, QuerySet, Sum
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import URLPattern
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.decorators import display
+
+from backups.destinations import check_destination
+from backups.models import Copy, Destination
+from backups.services.save_destination import delete_destination, save_destination
+from jobs.admin.forms import KEEP, PageForm, SecretField, Section
+from jobs.admin.pages import PageAdmin, tell
+from jobs.templatetags.backupsite import size
+
+LOCAL = ("path", "reserve_bytes")
+S3_PLACE = ("bucket", "prefix", "endpoint_url", "region", "addressing")
+S3_RIGHTS = ("access_key", "secret_key", "ca")
+S3_OBJECTS = ("storage_class", "server_side_encryption", "kms_key_id")
+
+
+class DestinationForm(PageForm):
+    """Made for one kind, from the model's own fields."""
+
+    def __init__(self, *args: Any, kind: str, destination: Destination | None = None, **kwargs: Any) -> None:
+        self.kind = kind
+        self.destination = destination
+        names = ["name", "is_default", "queue"]
+        names += list(LOCAL) if kind == Destination.Kind.LOCAL else [*S3_PLACE, *S3_RIGHTS, *S3_OBJECTS]
+        if destination is None:
+            names.insert(1, "id")
+        self.names = names
+        kwargs.setdefault("initial", {name: getattr(destination, name, None) for name in names} if destination else {})
+        super().__init__(*args, **kwargs)
+        for name in names:
+            if name == "secret_key":
+                self.fields[name] = SecretField(is_set=bool(destination and destination.has_secret_key))
+            else:
+                self.fields[name] = Destination._meta.get_field(name).formfield()
+        if "id" in self.fields:
+            self.fields["id"] = forms.CharField(
+                required=False, max_length=63, help_text="Never changes. Empty: one is made."
+            )
+        self.sections: tuple[Section, ...] = (
+            ("Destination", "", ("name", "id", "is_default", "queue")),
+            ("Folder", "", LOCAL),
+            ("Bucket", "", S3_PLACE),
+            ("Access", "", S3_RIGHTS),
+            ("Objects", "", S3_OBJECTS),
+        )
+
+    def values(self) -> dict[str, Any]:
+        values = {name: self.cleaned_data[name] for name in self.names if self.cleaned_data[name] is not KEEP}
+        if not values.get("id"):
+            values.pop("id", None)
+        return values if self.destination else {**values, "kind": self.kind}
+
+
+@admin.register(Destination)
+class DestinationAdmin(PageAdmin):
+    page_template = "backups/destination.html"
+    list_display = ("what", "kind", "where", "copy_count", "copy_bytes", "is_default")
+    search_fields = ("id", "name", "path", "bucket")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Destination]:
+        return Destination.objects.annotate(copy_count=Count("copies"), copy_bytes=Sum("copies__backup__size"))
+
+    @display(description="Destination", ordering="name")
+    def what(self, destination: Destination) -> SafeString:
+        return format_html('{}<br><span class="bks-quiet">{}</span>', destination.name, destination.pk)
+
+    @display(description="Where")
+    def where(self, destination: Destination) -> str:
+        return place_of(destination)
+
+    @display(description="Artefacts", ordering="copy_count")
+    def copy_count(self, destination: Any) -> int:
+        return int(destination.copy_count)
+
+    @display(description="Stored", ordering="copy_bytes")
+    def copy_bytes(self, destination: Any) -> str:
+        return size(destination.copy_bytes or 0)
+
+    def page_routes(self) -> list[URLPattern]:
+        return [
+            self.post_route("check", self.check_connection, self.run_role),
+            self.form_route("edit", self.edit, self.change_role),
+        ]
+
+    def page_context(self, request: HttpRequest, obj: Destination) -> dict[str, Any]:
+        return {
+            "place": place_of(obj),
+            "facts": _facts(obj),
+            "damaged": obj.copies.filter(state=Copy.State.QUARANTINED).select_related("backup")[:20],
+            "databases": [placement.database for placement in obj.placements.select_related("database")],
+            "check_url": self.address(obj, "check"),
+            "edit_url": self.address(obj, "edit"),
+            "delete_url": self.address(obj, "delete"),
+        }
+
+    def check_connection(self, request: HttpRequest, destination: Destination) -> HttpResponse:
+        if "HX-Request" not in request.headers:
+            return redirect(self.address(destination))
+        return self.render(request, "backupsite/check_report.html", report=check_destination(destination))
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        self.refuse_unless(self.has_add_permission(request))
+        kind = request.GET.get("kind", "")
+        if kind not in Destination.Kind.values:
+            return self.render(request, "backups/choose_kind.html", title="Add Destination", choices=Destination.Kind)
+        return self._form(request, Destination(kind=kind), kind, existing=None)
+
+    def edit(self, request: HttpRequest, destination: Destination) -> HttpResponse:
+        return self._form(request, destination, destination.kind, existing=destination)
+
+    def _form(self, request: HttpRequest, row: Destination, kind: str, existing: Destination | None) -> HttpResponse:
+        form = DestinationForm(request.POST or None, kind=kind, destination=existing)
+        title = f"Edit {existing}" if existing else f"Add a destination: {Destination.Kind(kind).label}"
+
+        def save() -> Destination:
+            return save_destination(destination=row, values=form.values(), create=existing is None)
+
+        return self.form_page(request, form=form, save=save, existing=existing, title=title)
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        self.refuse_unless(self.has_delete_permission(request))
+        destination = self.object_or_404(request, object_id)
+        if request.method == "POST":
+            rows = Destination.objects.filter(pk=destination.pk)
+            self.log_deletions(request, rows)
+            tell(request, lambda: delete_destination(destination=destination), f"{destination} was removed.")
+            return redirect("admin:backups_destination_changelist")
+        consequences = [
+            "Only a destination that holds no artefact and that no Database names can be deleted.",
+            "Nothing is removed from the folder or bucket.",
+        ]
+        return self.confirm_page(request, destination, title=f"Delete {destination}?", consequences=consequences)
+
+
+def place_of(destination: Destination) -> str:
+    if destination.kind == Destination.Kind.LOCAL:
+        return destination.path
+    return "/".join(part for part in (f"s3://{destination.bucket}", destination.prefix.strip("/")) if part)
+
+
+def _facts(destination: Destination) -> list[tuple[str, Any]]:
+    fields = LOCAL[1:] if destination.kind == Destination.Kind.LOCAL else ("endpoint_url", "region", "access_key")
+    fields = (*fields, *S3_OBJECTS, "queue")
+    named = [(Destination._meta.get_field(name).verbose_name, getattr(destination, name)) for name in fields]
+    return [(name, value) for name, value in named if value not in ("", None)]

@@ -1,0 +1,43 @@
+"""The admin's navigation: what a user's role may see."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse_lazy
+
+from jobs.roles import Role, role_of
+
+
+def is_viewer(request: HttpRequest) -> bool:
+    return role_of(request.user) >= Role.VIEWER
+
+
+def is_admin(request: HttpRequest) -> bool:
+    return role_of(request.user) >= Role.ADMIN
+
+
+def navigation(request: HttpRequest) -> list[dict[str, Any]]:
+    def item(title: str, icon: str, name: str, allowed: Callable[[HttpRequest], bool] = is_viewer) -> dict[str, Any]:
+        return {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{name}"), "permission": allowed}
+
+    return [
+        {
+            "items": [
+                item("Overview", "space_dashboard", "index"),
+                item("Databases", "database", "databases_database_changelist"),
+                item("Backups", "inventory_2", "backups_backup_changelist"),
+                item("Restores", "settings_backup_restore", "backups_restore_changelist"),
+                item("Verifications", "verified", "backups_verification_changelist"),
+                item("Destinations", "hard_drive", "backups_destination_changelist"),
+            ]
+        },
+        {
+            "title": "Access",
+            "separator": True,
+            "items": [
+                item("Users", "group", "auth_user_changelist", is_admin),
+                item("API keys", "key", "api_apikey_changelist", is_admin),
+            ],
+        },
+    ]

@@ -1,0 +1,64 @@
+"""Create and change the people who use the site: each has one role, and one admin always remains."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib.auth.models import Group, User
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import Q
+
+from jobs.roles import Role, role_of
+
+
+def save_user(*, user: User, values: Mapping[str, Any]) -> User:
+    """`values`: username, first_name, last_name, email, is_active, role, and password where it is to be set.
+
+    Raises ValidationError by field.
+    """
+    for name, value in values.items():
+        if name not in ("role", "password"):
+            setattr(user, name, value)
+    user.is_staff = True  # the admin's pages are for everybody with a role; what they may there is the role's
+    password = values.get("password")
+    faults = _faults(user, password)
+    if faults:
+        raise ValidationError(faults)
+    if password:
+        user.set_password(password)
+    with transaction.atomic():
+        _keep_an_admin(user, values["role"])
+        user.is_superuser = user.is_superuser and values["role"] == Role.ADMIN.name.lower()
+        user.save()
+        user.groups.set([Group.objects.get(name=values["role"])])
+    return user
+
+
+def role_name(user: User) -> str:
+    role = role_of(user) if user.is_active else Role.NONE
+    return role.name.lower() if role else ""
+
+
+def _faults(user: User, password: str | None) -> dict[str, Any]:
+    faults: dict[str, Any] = {}
+    try:
+        user.full_clean(exclude=["password"])
+    except ValidationError as error:
+        faults |= error.message_dict
+    if password:
+        try:
+            validate_password(password, user)
+        except ValidationError as error:
+            faults["password"] = error.messages
+    elif user.pk is None:
+        faults["password"] = ["A new user needs a password."]
+    return faults
+
+
+def _keep_an_admin(user: User, role: str) -> None:
+    if user.is_active and role == Role.ADMIN.name.lower():
+        return
+    admins = User.objects.select_for_update().filter(is_active=True).filter(Q(is_superuser=True) | Q(groups__name="admin"))
+    if user.pk in {admin.pk for admin in admins} and not any(admin.pk != user.pk for admin in admins):
+        raise ValidationError({"role": ["This is the only active admin: make another one first."]})

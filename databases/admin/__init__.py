@@ -1,0 +1,1 @@
+"""The Database's form and page, as far as this room knows them; `backups.admin` adds destinations and backups."""

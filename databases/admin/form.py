@@ -1,0 +1,151 @@
+"""The form of a Database: made for one engine, with only the fields that engine has."""
+
+from typing import Any
+
+from django import forms
+
+from databases.engines import registry
+from databases.models import CatchUp, Compression, Database, Encryption
+from databases.schedule import INHERIT, crons
+from jobs.admin.forms import KEEP, LinesField, PageForm, SecretField, Section
+
+SCHEDULES = ((INHERIT, "The site's own schedule"), ("own", "At these times"), ("none", "Only on demand"))
+KEEP_FIELDS = ("retention_days", "max_backups", "keep_daily", "keep_weekly", "keep_monthly", "keep_yearly")
+ENCRYPTION = ("encryption", "encryption_recipients")
+PLAIN = ("name", "host", "port", "database_name", "username", "enabled", "timezone", "catch_up", "compression", "queue")
+MULTILINE = frozenset({"sslrootcert", "sslcert", "sslkey", "ca"})  # PEM text
+
+
+class DatabaseForm(PageForm):
+    """`database` is None for a new one. `values()` is what `save_database` takes."""
+
+    name = forms.CharField(max_length=200)
+    id = forms.CharField(
+        max_length=63,
+        required=False,
+        help_text="Lower-case letters, digits, '-' and '_'; appears in file names and addresses, never changes. "
+        "Empty: one is made.",
+    )
+    host = forms.CharField(max_length=255, required=False)
+    port = forms.IntegerField(min_value=1, max_value=65535, required=False)
+    database_name = forms.CharField(max_length=255, required=False, label="Database")
+    username = forms.CharField(max_length=255, required=False, label="User")
+    password = SecretField()
+    enabled = forms.BooleanField(required=False, initial=True, help_text="A disabled Database is not backed up.")
+    schedule = forms.ChoiceField(choices=SCHEDULES, initial=INHERIT)
+    times = LinesField(
+        label="Times",
+        help_text="Cron expressions, one a line: minute, hour, day of month, month, day of week. "
+        "'30 3 * * *' is every night at 03:30.",
+    )
+    timezone = forms.CharField(max_length=63, initial="UTC", help_text="The times are meant in this IANA timezone.")
+    catch_up = forms.ChoiceField(
+        choices=CatchUp.choices, label="Catch up", help_text="What to do about times missed while nothing was running."
+    )
+    retention_days = forms.IntegerField(min_value=0, required=False, label="Days to keep")
+    max_backups = forms.IntegerField(min_value=0, required=False, label="Backups to keep")
+    keep_daily = forms.IntegerField(min_value=0, required=False, label="Daily")
+    keep_weekly = forms.IntegerField(min_value=0, required=False, label="Weekly")
+    keep_monthly = forms.IntegerField(min_value=0, required=False, label="Monthly")
+    keep_yearly = forms.IntegerField(min_value=0, required=False, label="Yearly")
+    compression = forms.ChoiceField(choices=Compression.choices)
+    compression_level = forms.IntegerField(
+        required=False, min_value=-7, max_value=22, label="Level", help_text="Empty: the compression's default."
+    )
+    encryption = forms.ChoiceField(
+        choices=Encryption.choices,
+        help_text="With age only who holds a secret key can read the artefacts. Keep that key elsewhere too.",
+    )
+    encryption_recipients = LinesField(
+        label="Recipients", help_text="age public keys, one a line. Empty: the site's own key."
+    )
+    queue = forms.CharField(
+        max_length=63, required=False, help_text="Worker queue that runs this Database's jobs. Empty: any worker."
+    )
+
+    def __init__(self, *args: Any, engine: str, database: Database | None = None, **kwargs: Any) -> None:
+        self.engine = engine
+        self.database = database
+        kwargs.setdefault("initial", _initial(database) if database else {})
+        super().__init__(*args, **kwargs)
+        set_already = database.secret_names if database else []
+        self._fit_connection(set_already)
+        self.options = {f"options.{option.name}": option for option in registry.option_fields(engine)}
+        for name, option in self.options.items():
+            self.fields[name] = option_field(option, is_set=name in set_already)
+        self.sections = self._sections()
+
+    def _fit_connection(self, set_already: list[str]) -> None:
+        used = registry.engine_class(self.engine).connection_fields
+        for name in {"host", "port", "database_name", "username", "password"} - used:
+            del self.fields[name]
+        if "password" in used:
+            self.fields["password"] = SecretField(is_set="password" in set_already)
+        if self.database is not None:
+            del self.fields["id"]
+
+    def _sections(self) -> tuple[Section, ...]:
+        label = registry.engine_class(self.engine).label
+        return (
+            ("Connection", "", ("name", "id", "host", "port", "database_name", "username", "password")),
+            (f"{label} options", "", tuple(self.options)),
+            ("When", "", ("enabled", "schedule", "times", "timezone", "catch_up")),
+            ("How long", "Empty takes the site's value, 0 is off. The last good backup always stays.", KEEP_FIELDS),
+            ("Where and how", "", ("destination", "compression", "compression_level", *ENCRYPTION, "queue")),
+        )
+
+    def values(self) -> dict[str, Any]:
+        """Secrets that stay as they are are left out."""
+        data = self.cleaned_data
+        given = (*PLAIN, *KEEP_FIELDS, "compression_level", "encryption")
+        values = {name: data[name] for name in given if name in data}
+        if self.database is None:
+            values["engine"] = self.engine
+            values |= {"id": data["id"]} if data["id"] else {}
+        if data.get("password", KEEP) is not KEEP:
+            values["password"] = data["password"]
+        values["encryption_recipients"] = data["encryption_recipients"] or None
+        values["schedule"] = _schedule(data["schedule"], data["times"])
+        options = {name.removeprefix("options."): data[name] for name in self.options if data[name] is not KEEP}
+        values["options"] = {name: value for name, value in options.items() if value is not None}
+        return values
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or self.cleaned_data
+        if data.get("schedule") == "own" and not data.get("times") and "times" not in self.errors:
+            self.add_error("times", "Give at least one time, or choose another schedule.")
+        return data
+
+
+def option_field(option: registry.OptionField, *, is_set: bool) -> forms.Field:
+    """The form field of one engine option, by its type."""
+    shared = {"label": option.name.replace("_", " ").capitalize(), "help_text": option.help}
+    multiline = option.name in MULTILINE
+    if option.secret:
+        return SecretField(is_set=is_set, multiline=multiline, **shared)
+    if option.choices:
+        choices = [(choice, choice) for choice in option.choices]
+        return forms.ChoiceField(choices=choices, initial=option.default, **shared)
+    if option.type == "bool":
+        return forms.BooleanField(required=False, initial=option.default, **shared)
+    if option.type == "int":
+        return forms.IntegerField(required=False, initial=option.default, **shared)
+    if option.type == "list":
+        return LinesField(**shared)
+    widget = forms.Textarea(attrs={"rows": 3}) if multiline else forms.TextInput()
+    return forms.CharField(required=False, initial=option.default, widget=widget, **shared)
+
+
+def _initial(database: Database) -> dict[str, Any]:
+    names = (*PLAIN, *KEEP_FIELDS, "compression_level", *ENCRYPTION)
+    initial: dict[str, Any] = {name: getattr(database, name) for name in names}
+    times = crons(database.schedule)
+    initial["times"] = times
+    initial["schedule"] = "own" if times else ("none" if database.schedule is None else INHERIT)
+    return initial | {f"options.{name}": value for name, value in database.options.items()}
+
+
+def _schedule(choice: str, times: list[str]) -> Any:
+    if choice == "own":
+        return times[0] if len(times) == 1 else times
+    return INHERIT if choice == INHERIT else None

@@ -1,0 +1,44 @@
+"""The page of a Database: what it is, when it is due, and whether it can be reached."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import URLPattern
+from django.utils import timezone
+
+from databases.engines import registry
+from databases.models import Database
+from databases.schedule import next_runs
+from databases.services.check import check_database
+from jobs.admin.pages import PageAdmin
+
+
+class DatabasePages(PageAdmin):
+    page_template = "databases/page.html"
+
+    def page_routes(self) -> list[URLPattern]:
+        return [self.post_route("check", self.check_connection, self.run_role)]
+
+    def page_context(self, request: HttpRequest, obj: Database) -> dict[str, Any]:
+        return {
+            "engine_label": registry.engine_class(obj.engine).label,
+            "facts": _facts(obj),
+            "secrets": [name.removeprefix("options.") for name in obj.secret_names],
+            "next_runs": next_runs(obj.schedule, obj.timezone, after=timezone.now()) if obj.enabled else [],
+            "check_url": self.address(obj, "check"),
+        }
+
+    def check_connection(self, request: HttpRequest, database: Database) -> HttpResponse:
+        """The report, for the place on the page that asked for it."""
+        if "HX-Request" not in request.headers:
+            return redirect(self.address(database))
+        return self.render(request, "backupsite/check_report.html", report=check_database(database=database))
+
+
+def _facts(database: Database) -> list[tuple[str, Any]]:
+    """Connection and options as they are set, without secrets."""
+    host = f"{database.host}:{database.port}" if database.port else database.host
+    facts = [("Server", host), ("Database", database.database_name), ("User", database.username)]
+    facts += [(name, ", ".join(value) if isinstance(value, list) else value) for name, value in database.options.items()]
+    return [(name, value) for name, value in facts if value not in ("", None, [])]

@@ -1,0 +1,1 @@
+"""What every page of the admin stands on: roles, pages, forms, and the page of a job."""

@@ -1,0 +1,132 @@
+"""Forms of the admin: sections, widgets in the admin's dress, and secrets that are never shown again."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.datastructures import MultiValueDict
+from unfold import widgets
+
+from jobs.errors import BackupError
+
+KEEP = object()  # a secret that the form leaves as it is
+REMOVE = ""
+
+Section = tuple[str, str, tuple[str, ...]]  # heading, introduction, names of fields
+
+
+class SecretWidget(forms.Widget):
+    """An empty box: what is typed replaces the secret, nothing typed leaves it as it is, a tick removes it."""
+
+    template_name = "backupsite/secret.html"
+
+    def __init__(self, *, is_set: bool = False, multiline: bool = False, removable: bool = True) -> None:
+        super().__init__()
+        self.is_set = is_set
+        self.removable = removable
+        self.multiline = multiline
+
+    def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
+        context = super().get_context(name, None, attrs)
+        classes = widgets.TEXTAREA_CLASSES if self.multiline else widgets.INPUT_CLASSES
+        context["widget"] |= {
+            "is_set": self.is_set,
+            "removable": self.removable,
+            "multiline": self.multiline,
+            "input_classes": " ".join(classes),
+            "checkbox_classes": " ".join(widgets.CHECKBOX_CLASSES),
+        }
+        return context
+
+    def value_from_datadict(self, data: Mapping[str, Any], files: MultiValueDict[str, Any], name: str) -> Any:
+        if self.removable and data.get(f"{name}-remove"):
+            return REMOVE
+        return data.get(name) or KEEP
+
+
+class SecretField(forms.Field):
+    """Cleans to `KEEP`, `REMOVE` or the new secret."""
+
+    def __init__(self, *, is_set: bool = False, multiline: bool = False, removable: bool = True, **kwargs: Any) -> None:
+        widget = SecretWidget(is_set=is_set, multiline=multiline, removable=removable)
+        super().__init__(required=False, widget=widget, **kwargs)
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return data is not KEEP
+
+
+class LinesField(forms.CharField):
+    """A list of strings, one a line."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(required=False, widget=forms.Textarea(attrs={"rows": 3}), **kwargs)
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(value) if isinstance(value, (list, tuple)) else value
+
+    def to_python(self, value: Any) -> Any:
+        return [line.strip() for line in super().to_python(value).splitlines() if line.strip()]
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return list(initial or []) != self.to_python(data)
+
+
+class PageForm(forms.Form):
+    """A form in sections; a section's fields that do not exist are left out, and so is a section without any."""
+
+    sections: tuple[Section, ...] = ()
+
+    def in_sections(self) -> list[dict[str, Any]]:
+        for field in self.fields.values():
+            _dress(field.widget)
+        found = []
+        for heading, introduction, names in self.sections:
+            if fields := [self[name] for name in names if name in self.fields]:
+                found.append({"heading": heading, "introduction": introduction, "fields": fields})
+        return found
+
+    def save_through(self, call: Callable[[], Any]) -> Any:
+        """Calls a service; its faults become the form's errors. None when it refused."""
+        try:
+            return call()
+        except ValidationError as fault:
+            faults = fault.message_dict if hasattr(fault, "error_dict") else {"__all__": fault.messages}
+            for name, texts in faults.items():
+                for text in texts:
+                    self._refuse(name, text)
+        except BackupError as error:
+            self._refuse("id" if error.code == "id_taken" else "__all__", str(error))
+        self.ask_secrets_again()
+        return None
+
+    def _refuse(self, name: str, text: str) -> None:
+        if name in self.fields:
+            self.add_error(name, text)
+        else:
+            self.add_error(None, text if name == "__all__" else f"{name}: {text}")
+
+    def ask_secrets_again(self) -> None:
+        """A secret is not sent back to the browser, so a refused form must not look as if it held one."""
+        for name, field in self.fields.items():
+            if isinstance(field, SecretField) and field.widget.value_from_datadict(
+                self.data, self.files, name
+            ) not in (KEEP, REMOVE):
+                self.add_error(name, "Type it again: secrets are not sent back to the browser.")
+
+
+def _dress(widget: forms.Widget) -> None:
+    """Gives a plain widget the classes of the admin's own."""
+    classes: list[str] = []
+    if isinstance(widget, forms.Textarea):
+        classes = widgets.TEXTAREA_CLASSES
+    elif isinstance(widget, forms.CheckboxSelectMultiple | forms.RadioSelect):
+        classes = []
+    elif isinstance(widget, forms.CheckboxInput):
+        classes = widgets.CHECKBOX_CLASSES
+    elif isinstance(widget, forms.Select):
+        classes = widgets.SELECT_CLASSES
+    elif isinstance(widget, forms.TextInput):
+        classes = widgets.INPUT_CLASSES
+    if classes:
+        widget.attrs["class"] = " ".join(classes)

@@ -1,0 +1,178 @@
+"""Pages of the admin: read by one role, changed by another, every change a POST that calls one service."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import URLPattern, path, reverse
+from django.views.decorators.http import require_POST, require_safe
+from unfold.admin import ModelAdmin
+
+from jobs.admin.forms import PageForm
+from jobs.errors import BackupError
+from jobs.roles import Role, role_of
+
+Handler = Callable[[HttpRequest, Any], HttpResponse]
+
+
+class RoleAdmin(ModelAdmin):
+    """Permissions by role instead of by Django's rows of permissions, which groups made by a migration cannot have."""
+
+    view_role: ClassVar[Role] = Role.VIEWER
+    run_role: ClassVar[Role] = Role.OPERATOR
+    change_role: ClassVar[Role] = Role.ADMIN
+    actions = None  # no bulk deletion: each deletion says its consequences first
+    list_per_page = 50
+    show_full_result_count = False
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return role_of(request.user) >= self.view_role
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return role_of(request.user) >= self.view_role
+
+    def has_run_permission(self, request: HttpRequest) -> bool:
+        return role_of(request.user) >= self.run_role
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return role_of(request.user) >= self.change_role
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return role_of(request.user) >= self.change_role
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return role_of(request.user) >= self.change_role
+
+
+class PageAdmin(RoleAdmin):
+    """A model whose object has a page to read at the address that Django's form would have."""
+
+    page_template: ClassVar[str]
+
+    def page_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
+        """What the page shows beside `object`."""
+        return {}
+
+    def page_routes(self) -> list[URLPattern]:
+        """Addresses of this model's own actions, made with `post_route` and `form_route`."""
+        return []
+
+    def get_urls(self) -> list[URLPattern]:
+        return self.page_routes() + super().get_urls()
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        return require_safe(self._page)(request, object_id)
+
+    def _page(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        obj = self.object_or_404(request, object_id)
+        return self.render(request, self.page_template, object=obj, title=str(obj), **self.page_context(request, obj))
+
+    # Forms
+
+    def form_page(
+        self,
+        request: HttpRequest,
+        *,
+        form: PageForm,
+        save: Callable[[], Any],
+        title: str,
+        existing: Any = None,
+        back: str = "",
+    ) -> HttpResponse:
+        """Shows the form, or saves it through one service and goes to the object's page. The history names fields only."""
+        if request.method == "POST":
+            if form.is_valid():
+                saved = form.save_through(save)
+                if saved is not None:
+                    self._record(request, saved, form, added=existing is None)
+                    messages.success(request, f"{saved} was saved.")
+                    return redirect(back or self.address(saved))
+            else:
+                form.ask_secrets_again()
+        back = back or (self.address(existing) if existing else self.list_address())
+        return self.render(
+            request, "backupsite/form_page.html", form=form, title=title, object=existing, back=back, submit="Save"
+        )
+
+    def _record(self, request: HttpRequest, obj: Any, form: PageForm, *, added: bool) -> None:
+        if added:
+            self.log_addition(request, obj, [{"added": {}}])
+        elif form.changed_data:
+            self.log_change(request, obj, [{"changed": {"fields": form.changed_data}}])
+
+    def confirm_page(self, request: HttpRequest, obj: Any, *, title: str, consequences: list[str]) -> HttpResponse:
+        return self.render(
+            request,
+            "backupsite/confirm_page.html",
+            object=obj,
+            title=title,
+            consequences=consequences,
+            back=self.address(obj),
+        )
+
+    def refuse_unless(self, allowed: bool) -> None:
+        if not allowed:
+            raise PermissionDenied
+
+    # Helpers
+
+    def list_address(self) -> str:
+        return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
+
+    def object_or_404(self, request: HttpRequest, object_id: str) -> Any:
+        obj = self.get_object(request, object_id)
+        if obj is None:
+            raise Http404(f"No {self.opts.verbose_name} has the id {object_id!r}.")
+        return obj
+
+    def render(self, request: HttpRequest, template: str, **context: Any) -> HttpResponse:
+        role = role_of(request.user)
+        shared = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "may_run": role >= self.run_role,
+            "may_change": role >= self.change_role,
+        }
+        return render(request, template, {**shared, **context})
+
+    def address(self, obj: Any, name: str = "change") -> str:
+        """The address of an object's page, or of an action of it."""
+        return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_{name}", args=[obj.pk])
+
+    def post_route(self, name: str, handler: Handler, role: Role) -> URLPattern:
+        """`<id>/<name>/`: answers POST only, to who has the role. The handler gets the object."""
+        return self._route(name, require_POST, handler, role)
+
+    def form_route(self, name: str, handler: Handler, role: Role) -> URLPattern:
+        """`<id>/<name>/`: GET shows a form and changes nothing, POST does it."""
+        return self._route(name, lambda view: view, handler, role)
+
+    def read_route(self, name: str, handler: Handler, role: Role) -> URLPattern:
+        return self._route(name, require_safe, handler, role)
+
+    def _route(self, name: str, method: Callable[[Any], Any], handler: Handler, role: Role) -> URLPattern:
+        def view(request: HttpRequest, object_id: str) -> HttpResponse:
+            if role_of(request.user) < role:
+                raise PermissionDenied
+            return handler(request, self.object_or_404(request, object_id))
+
+        info = f"{self.opts.app_label}_{self.opts.model_name}_{name}"
+        return path(f"<str:object_id>/{name}/", self.admin_site.admin_view(method(view)), name=info)
+
+
+def tell(request: HttpRequest, call: Callable[[], Any], done: str) -> Any:
+    """Calls a service and says what came of it; None when it refused."""
+    try:
+        result = call()
+    except BackupError as error:
+        messages.error(request, str(error))
+        return None
+    messages.success(request, done)
+    return result

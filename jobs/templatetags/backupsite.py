@@ -1,0 +1,88 @@
+"""How states, times and sizes are written in the admin."""
+
+from datetime import datetime
+from typing import Any
+
+from django import template
+from django.template.defaultfilters import filesizeformat
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from jobs.models import Status
+
+register = template.Library()
+
+SHAPES = {
+    Status.SCHEDULED: "schedule",
+    Status.PENDING: "hourglass_empty",
+    Status.IN_PROGRESS: "progress_activity",
+    Status.COMPLETED: "check_circle",
+    Status.FAILED: "error",
+    Status.CANCELLED: "block",
+    Status.EXPIRED: "history",
+    Status.DELETING: "delete",
+}
+
+
+@register.filter
+def badge(status: str) -> SafeString:
+    """A status by colour, shape and word."""
+    state = Status(status)
+    return format_html(
+        '<span class="bks-badge bks-{}"><span class="material-symbols-outlined" aria-hidden="true">{}</span>{}</span>',
+        state.value,
+        SHAPES[state],
+        state.label,
+    )
+
+
+@register.filter
+def size(count: int | None) -> str:
+    return "–" if count is None else filesizeformat(count)
+
+
+@register.filter
+def span(seconds: float | None) -> str:
+    """`850 ms`, `4.2 s`, `3 min 20 s`, `2 h 05 min`."""
+    if seconds is None:
+        return "–"
+    if seconds < 1:
+        return f"{max(0, round(seconds * 1000))} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02} s"
+    return f"{minutes // 60} h {minutes % 60:02} min"
+
+
+@register.filter
+def moment(at: datetime | None) -> SafeString | str:
+    """A time in UTC with its distance from now in the tooltip-free form `2026-03-01 03:00`, machine-readable too."""
+    if at is None:
+        return "–"
+    at = timezone.localtime(at, timezone.get_fixed_timezone(0))
+    return format_html('<time datetime="{}" title="{} UTC">{}</time>', f"{at:%Y-%m-%dT%H:%M:%SZ}", f"{at:%Y-%m-%d %H:%M:%S}", f"{at:%Y-%m-%d %H:%M}")
+
+
+@register.filter
+def distance(at: datetime | None) -> str:
+    """`in 3 h`, `12 min ago`, `just now`."""
+    if at is None:
+        return "never"
+    seconds = (at - timezone.now()).total_seconds()
+    amount = abs(seconds)
+    if amount < 45:
+        return "just now" if seconds <= 0 else "in a moment"
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if amount >= length or unit == "min":
+            text = f"{max(1, round(amount / length))} {unit}"
+            return f"in {text}" if seconds > 0 else f"{text} ago"
+    raise AssertionError("unreachable")
+
+
+@register.filter
+def as_items(value: Any) -> Any:
+    """The items of a mapping, for keys that are no identifiers."""
+    return value.items() if isinstance(value, dict) else []

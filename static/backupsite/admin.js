@@ -1,0 +1,59 @@
+/* Small conveniences; every page works without them. */
+(function () {
+  "use strict";
+
+  function followLogs(root) {
+    root.querySelectorAll("[data-follow]").forEach(function (log) {
+      if (log.dataset.follow !== "held") log.scrollTop = log.scrollHeight;
+    });
+  }
+
+  // A log that the reader has scrolled up stays where it is, across the swaps of a running job.
+  var held = null;
+  document.addEventListener("htmx:beforeSwap", function () {
+    var log = document.querySelector("[data-follow]");
+    held = log && log.scrollTop + log.clientHeight < log.scrollHeight - 24 ? log.scrollTop : null;
+  });
+  document.addEventListener("htmx:afterSwap", function () {
+    var log = document.querySelector("[data-follow]");
+    if (log && held !== null) { log.scrollTop = held; } else { followLogs(document); }
+  });
+
+  function span(seconds) {
+    if (seconds < 60) return seconds + " s";
+    var minutes = Math.floor(seconds / 60), rest = String(seconds % 60).padStart(2, "0");
+    if (minutes < 60) return minutes + " min " + rest + " s";
+    return Math.floor(minutes / 60) + " h " + String(minutes % 60).padStart(2, "0") + " min";
+  }
+  setInterval(function () {
+    document.querySelectorAll("[data-since]").forEach(function (place) {
+      place.textContent = span(Math.max(0, Math.round(Date.now() / 1000 - Number(place.dataset.since))));
+    });
+  }, 1000);
+
+  document.addEventListener("click", function (event) {
+    var button = event.target.closest("[data-copy]");
+    if (button) {
+      navigator.clipboard.writeText(button.parentElement.querySelector("pre").textContent.trim());
+      button.textContent = "Copied";
+    }
+    document.querySelectorAll("details.bks-more[open]").forEach(function (menu) {
+      if (!menu.contains(event.target)) menu.open = false;
+    });
+  });
+
+  // Fields that only matter for one choice of another field: hidden, never disabled, so that nothing typed is lost.
+  var depends = { times: ["schedule", "own"], encryption_recipients: ["encryption", "age"], kms_key_id: ["server_side_encryption", "aws:kms"] };
+  function showDependents() {
+    Object.keys(depends).forEach(function (name) {
+      var row = document.querySelector('[data-field="' + name + '"]');
+      var chooser = document.querySelector('.bks-form [name="' + depends[name][0] + '"]');
+      if (row && chooser) row.hidden = chooser.value !== depends[name][1] && !row.classList.contains("errors");
+    });
+  }
+  document.addEventListener("change", showDependents);
+  document.addEventListener("DOMContentLoaded", function () {
+    showDependents();
+    followLogs(document);
+  });
+})();
