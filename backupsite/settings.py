@@ -4,9 +4,14 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from django.core.exceptions import ImproperlyConfigured
+
 import dj_database_url
+from django.templatetags.static import static
 
 from backupsite import environment, keys
+from backupsite.database_url import database_settings
+from backupsite.logs import logging_settings
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(environment.value("BACKUPSITE_DATA_DIR", str(BASE_DIR / "data"))).absolute()
@@ -24,16 +29,41 @@ BACKUPSITE_MAX_DURATION_S = environment.number("BACKUPSITE_MAX_DURATION", 24 * 3
 BACKUPSITE_LOCK_TIMEOUT_S = environment.number("BACKUPSITE_LOCK_TIMEOUT", 60, minimum=1)
 BACKUPSITE_ENGINE_SETTINGS = {"pg_bin_dirs": environment.items("BACKUPSITE_PG_BIN_DIRS")}
 BACKUPSITE_DEFAULT_ENCRYPTION = environment.choice("BACKUPSITE_ENCRYPTION", "none", allowed=("none", "age"))
-BACKUPSITE_AGE_RECIPIENTS = environment.items("BACKUPSITE_AGE_RECIPIENTS")
-BACKUPSITE_AGE_IDENTITIES = environment.items("BACKUPSITE_AGE_IDENTITY")
+BACKUPSITE_AGE_IDENTITIES = keys.age_identities(KEYS_DIR)
+BACKUPSITE_AGE_RECIPIENTS = keys.age_recipients(KEYS_DIR, BACKUPSITE_AGE_IDENTITIES)
+BACKUPSITE_WORKER_QUEUES = environment.items("BACKUPSITE_WORKER_QUEUES", "jobs")
+# How many reverse proxies stand in front, each adding to X-Forwarded-For. With 0 what a client says in X-Forwarded-* is
+# ignored; with more, the scheme and host of the nearest proxy and the client address that many steps back are believed.
+BACKUPSITE_TRUSTED_PROXIES = environment.number("BACKUPSITE_TRUSTED_PROXIES", 0)
+BACKUPSITE_LOG_FORMAT = environment.choice("BACKUPSITE_LOG_FORMAT", "console", allowed=("console", "json"))
+LOGGING = logging_settings(BACKUPSITE_LOG_FORMAT)
 
 DEBUG = False
 _public = urlsplit(BACKUPSITE_PUBLIC_URL)
+if BACKUPSITE_PUBLIC_URL and (_public.scheme not in ("http", "https") or not _public.hostname):
+    raise ImproperlyConfigured("BACKUPSITE_PUBLIC_URL must be an address such as https://backups.example.com.")
+_https = _public.scheme == "https"
 ALLOWED_HOSTS = environment.items("BACKUPSITE_ALLOWED_HOSTS") or ["localhost", "127.0.0.1", "[::1]"]
 if _public.hostname and _public.hostname not in ALLOWED_HOSTS:
     ALLOWED_HOSTS.append(_public.hostname)
-CSRF_TRUSTED_ORIGINS = [BACKUPSITE_PUBLIC_URL] if _public.scheme else []
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _public.scheme == "https"
+CSRF_TRUSTED_ORIGINS = [f"{_public.scheme}://{_public.netloc}"] if _public.scheme else []
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
+SESSION_COOKIE_NAME = "backupsite_session"
+SESSION_COOKIE_AGE = 12 * 3600
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if _https else 0
+if BACKUPSITE_TRUSTED_PROXIES:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    USE_X_FORWARDED_HOST = True
+SECURE_SSL_REDIRECT = _https and BACKUPSITE_TRUSTED_PROXIES > 0
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]  # asked from the same host, without TLS
+SILENCED_SYSTEM_CHECKS = [
+    "security.W005",  # HSTS for subdomains and
+    "security.W021",  # its preload list: other sites under the operator's domain are not ours to decide
+    "security.W008",  # TLS ends at a reverse proxy; redirecting without trusting its headers would loop for ever
+]
+if not _https:
+    # Served on loopback or a private network without TLS, by choice: no Secure cookies, no HSTS.
+    SILENCED_SYSTEM_CHECKS += ["security.W004", "security.W012", "security.W016"]
 ROOT_URLCONF = "backupsite.urls"
 WSGI_APPLICATION = "backupsite.wsgi.application"
 APPEND_SLASH = False
@@ -90,22 +120,7 @@ TEMPLATES = [
     },
 ]
 
-DATABASES = {
-    "default": dj_database_url.parse(
-        environment.value("DATABASE_URL") or f"sqlite:///{DATA_DIR / 'backupsite.sqlite3'}",
-        conn_max_age=60,
-        conn_health_checks=True,
-    )
-}
-if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    # In a file, not in memory: threads of a test meet each other as processes of a site do.
-    DATABASES["default"]["TEST"] = {"NAME": DATA_DIR / "test.sqlite3"}
-    # IMMEDIATE: a transaction that will write takes its lock at the start, where waiting for it is safe.
-    DATABASES["default"]["OPTIONS"] = {
-        "transaction_mode": "IMMEDIATE",
-        "timeout": 20,
-        "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;PRAGMA busy_timeout=20000;",
-    }
+DATABASES = {"default": database_settings(environment.value("DATABASE_URL"), DATA_DIR)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_PASSWORD_VALIDATORS = [
@@ -173,34 +188,25 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
 }
 
-CELERY_BROKER_URL = environment.value("BROKER_URL") or "memory://"
-CELERY_TASK_IGNORE_RESULT = True
-CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-CELERY_TIMEZONE = "UTC"
+REST_FRAMEWORK["NUM_PROXIES"] = BACKUPSITE_TRUSTED_PROXIES
 
-UNFOLD = {
-    "SITE_TITLE": "Backupsite",
-    "SITE_HEADER": "Backupsite",
-    "SITE_SYMBOL": "shield_lock",
-    "SITE_URL": None,
-    "SHOW_VIEW_ON_SITE": False,
-    "DASHBOARD_CALLBACK": "backupsite.admin.overview",
-    "STYLES": [lambda request: static("backupsite/admin.css")],
-    "SCRIPTS": [lambda request: static("backupsite/admin.js")],
-    "SIDEBAR": {"show_search": False, "navigation": "backupsite.admin.navigation"},
-    "COLORS": {
-        "primary": {
-            "50": "#ecfaff",
-            "100": "#cff1fb",
-            "200": "#a5e3f4",
-            "300": "#6bcde8",
-            "400": "#45b4d3",
-            "500": "#1b93b5",
-            "600": "#0e7490",
-            "700": "#155e75",
-            "800": "#164e63",
-            "900": "#134252",
-            "950": "#082f3d",
-        }
-    },
-}
+CELERY_BROKER_URL = environment.value("BROKER_URL") or "doorbell://"
+if CELERY_BROKER_URL == "doorbell://":
+    CELERY_BROKER_TRANSPORT_OPTIONS = {"folder": str(DATA_DIR / "doorbell")}
+elif CELERY_BROKER_URL.startswith(("redis", "sentinel")):
+    # Redis delivers again what was not acknowledged in time. Ours are acknowledged before the work starts, and a
+    # message that waits in a busy worker is rung again anyway: longer than any job, so that none is doubled for nothing.
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "visibility_timeout": BACKUPSITE_MAX_DURATION_S + 3600,
+        "socket_connect_timeout": 5,
+        "socket_keepalive": True,
+    }
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_TASK_DEFAULT_QUEUE = "jobs"
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_RESULT_EXPIRES = None  # no results, so nothing for beat to clean up
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False  # cancels go through the row; no broadcast queues to keep
+CELERY_WORKER_REDIRECT_STDOUTS = False
+CELERY_TIMEZONE = "UTC"
