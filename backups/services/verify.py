@@ -21,7 +21,7 @@ from jobs.services.ring import ring
 from notifications.models import Severity
 from notifications.services.record import record_event
 
-DAMAGED = frozenset({"artefact_truncated", "artefact_corrupt", "structure", "vanished", "stored_size"})
+DAMAGED = frozenset({"artefact_truncated", "artefact_corrupt", "structure", "object_missing"})
 
 
 def request_verification(*, backup: Backup, identity: str = "", user: Any = None) -> Verification:

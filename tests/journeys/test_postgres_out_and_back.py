@@ -101,9 +101,7 @@ def test_out_and_back_is_equal(
     assert_equal(server, name, target.database_name)
 
 
-def test_the_sidecar_says_what_the_artefact_is(
-    shop: tuple[PostgresServer, str], storage: ObjectStorage
-) -> None:
+def test_the_sidecar_says_what_the_artefact_is(shop: tuple[PostgresServer, str], storage: ObjectStorage) -> None:
     server, name = shop
     backup = back_up(register(server, name))
     copy = backup.copies.get()
