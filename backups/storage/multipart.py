@@ -6,6 +6,7 @@ whole object. Here the part size grows (`parts.part_size`), and only a reader's 
 
 import base64
 import hashlib
+import io
 import re
 import threading
 from collections.abc import Callable, Mapping
@@ -77,7 +78,7 @@ def put(target: Target, body: bytearray) -> None:
     answer = call(
         target.client.put_object,
         what=target.key,
-        Body=body,
+        Body=_Body(body, threading.Event()),
         ContentMD5=base64.b64encode(digest).decode(),
         **target.where,
         **target.parameters,
@@ -99,6 +100,37 @@ def _remove(target: Target, error: BaseException) -> None:
         call(target.client.delete_object, what=target.key, **target.where)
     except BackupError as failure:
         error.add_note(f"The object could not be removed: {failure}")
+
+
+class _Body(io.RawIOBase):
+    """Hands a buffer to the client block by block.
+
+    A buffer given whole would have to leave within one socket timeout, however large it is, and could not be stopped.
+    """
+
+    def __init__(self, buffer: bytearray, stop: threading.Event) -> None:
+        self._view, self._at, self._stop = memoryview(buffer), 0, stop
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, block: Any) -> int:
+        if self._stop.is_set():
+            raise BackupError("The upload was stopped.", code="stopped")
+        count = min(len(block), len(self._view) - self._at)
+        block[:count] = self._view[self._at : self._at + count]
+        self._at += count
+        return count
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = offset + (0, self._at, len(self._view))[whence]
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
 
 
 class _Upload:
@@ -146,7 +178,7 @@ class _Upload:
             patience=self._stop,
             UploadId=self.id,
             PartNumber=number,
-            Body=body,
+            Body=_Body(body, self._stop),
             ContentMD5=base64.b64encode(digest).decode(),
             **self._target.where,
         )
