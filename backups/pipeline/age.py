@@ -22,9 +22,7 @@ SEALED_BLOCK = SEALED_CHUNK * CHUNKS
 NONCE_SIZE = 16
 
 
-def encrypt(
-    source: BlockReader, recipients: Sequence[str], ring: Ring
-) -> Iterator[Block]:
+def encrypt(source: BlockReader, recipients: Sequence[str], ring: Ring) -> Iterator[Block]:
     """`ring` has buffers of SEALED_BLOCK bytes."""
     file_key, nonce = os.urandom(FILE_KEY_SIZE), os.urandom(NONCE_SIZE)
     header = write_header(file_key, recipients) + nonce
@@ -53,9 +51,7 @@ def encrypt(
         yield ring.block(buffer, out)
 
 
-def decrypt(
-    source: BlockReader, identities: Sequence[str], ring: Ring
-) -> Iterator[Block]:
+def decrypt(source: BlockReader, identities: Sequence[str], ring: Ring) -> Iterator[Block]:
     """Raises wrong_key, artefact_truncated or artefact_corrupt. Ends only after the chunk that says it is the last."""
     file_key = read_header(source, identities)
     nonce = source.read(NONCE_SIZE)
@@ -97,9 +93,7 @@ def _open(
         cipher.decrypt_into(_nonce(index, last=last), chunk, None, plain[:size])
     except InvalidTag as error:
         if last:
-            raise truncated(
-                "The artefact's last encrypted chunk is cut off or damaged."
-            ) from error
+            raise truncated("The artefact's last encrypted chunk is cut off or damaged.") from error
         raise corrupt("The artefact's encrypted bytes are damaged.") from error
     if size == 0 and index > 0:
         raise corrupt("The artefact ends with an empty encrypted chunk.")

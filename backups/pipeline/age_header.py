@@ -35,11 +35,7 @@ def derive(secret: bytes, *, salt: bytes, info: bytes) -> bytes:
 
 def write_header(file_key: bytes, recipients: Sequence[str]) -> bytes:
     """Raises BackupError(code="invalid_recipient")."""
-    text = (
-        VERSION
-        + b"".join(_wrap(file_key, public_key(recipient)) for recipient in recipients)
-        + b"---"
-    )
+    text = VERSION + b"".join(_wrap(file_key, public_key(recipient)) for recipient in recipients) + b"---"
     return text + b" " + _base64(_mac(file_key, text)) + b"\n"
 
 
@@ -47,10 +43,10 @@ def read_header(source: BlockReader, identities: Sequence[str]) -> bytes:
     """The file key, once one of the identities opened it and the header's MAC agreed."""
     keys = [private_key(identity) for identity in identities]
     lines = list(_lines(source))
+    if re.fullmatch(rb"--- [A-Za-z0-9+/]{43}\n", lines[-1]) is None:
+        raise corrupt("The artefact's age header is damaged.")
     text = b"".join(lines[:-1]) + b"---"
-    file_key = next(
-        (found for found in _unwrapped(lines[1:-1], keys) if found is not None), None
-    )
+    file_key = next((found for found in _unwrapped(lines[1:-1], keys) if found is not None), None)
     if file_key is None:
         raise BackupError(
             "The artefact was not encrypted for the given key.",
@@ -76,9 +72,7 @@ def _exchange(private: X25519PrivateKey, public: X25519PublicKey) -> bytes:
     try:
         return private.exchange(public)
     except ValueError as error:  # a point of low order: the result would be no secret
-        raise BackupError(
-            "An age key is a weak point.", code="invalid_recipient", permanent=True
-        ) from error
+        raise BackupError("An age key is a weak point.", code="invalid_recipient", permanent=True) from error
 
 
 def _lines(source: BlockReader) -> Iterator[bytes]:
@@ -109,9 +103,7 @@ def _line(source: BlockReader, limit: int) -> bytes:
     return bytes(line)
 
 
-def _unwrapped(
-    lines: list[bytes], keys: Sequence[X25519PrivateKey]
-) -> Iterator[bytes | None]:
+def _unwrapped(lines: list[bytes], keys: Sequence[X25519PrivateKey]) -> Iterator[bytes | None]:
     """Tries every key on every X25519 stanza; stanzas of other kinds are other people's."""
     text = b"".join(lines)
     if (
@@ -130,9 +122,7 @@ def _unwrapped(
             yield _unwrap(X25519PublicKey.from_public_bytes(public), wrapped, key)
 
 
-def _unwrap(
-    share: X25519PublicKey, wrapped: bytes, private: X25519PrivateKey
-) -> bytes | None:
+def _unwrap(share: X25519PublicKey, wrapped: bytes, private: X25519PrivateKey) -> bytes | None:
     salt = share.public_bytes_raw() + private.public_key().public_bytes_raw()
     key = derive(_exchange(private, share), salt=salt, info=X25519_INFO)
     try:

@@ -34,9 +34,7 @@ class Block:
 class Ring:
     """A fixed number of buffers; `take` waits for one that was released. This is what bounds the memory."""
 
-    def __init__(
-        self, threads: Threads, *, size: int = BLOCK_SIZE, count: int = DEPTH + 2
-    ) -> None:
+    def __init__(self, threads: Threads, *, size: int = BLOCK_SIZE, count: int = DEPTH + 2) -> None:
         self._free: Channel[bytearray] = threads.channel(count)
         for _ in range(count):
             self._free.put(bytearray(size))
@@ -96,9 +94,7 @@ def pack(pieces: Iterable[bytes], ring: Ring) -> Iterator[Block]:
         yield ring.block(buffer, size)
 
 
-def tapped(
-    blocks: Iterable[Block], taps: Iterable[Callable[[memoryview], None]]
-) -> Iterator[Block]:
+def tapped(blocks: Iterable[Block], taps: Iterable[Callable[[memoryview], None]]) -> Iterator[Block]:
     for block in blocks:
         for tap in taps:
             tap(block.data.toreadonly())

@@ -21,18 +21,18 @@ ISAL_LEVELS = {
     8: 3,
     9: 3,
 }  # isal knows four levels, gzip nine
+ZSTD_JOB = 2 << 20  # what one worker takes at a time: zstd's own 8 MiB take 50 MB more memory and save 0.2 %
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
 
-def compress(
-    blocks: Iterable[Block], encoding: Encoding, ring: Ring
-) -> Iterator[Block]:
+def compress(blocks: Iterable[Block], encoding: Encoding, ring: Ring) -> Iterator[Block]:
     """One zstd frame with a checksum, or one gzip member."""
     level = encoding.level or DEFAULT_LEVELS[encoding.compression]
     if encoding.compression == "zstd":
-        zstd = zstandard.ZstdCompressor(
-            level=level, write_checksum=True, threads=encoding.threads
+        parameters = zstandard.ZstdCompressionParameters.from_level(
+            level, write_checksum=1, threads=encoding.threads, job_size=ZSTD_JOB if encoding.threads else 0
         )
+        zstd = zstandard.ZstdCompressor(compression_params=parameters)
         return pack(_compressed(blocks, zstd.compressobj()), ring)
     gzip = isal_zlib.compressobj(ISAL_LEVELS[level], isal_zlib.DEFLATED, GZIP_WBITS)
     return pack(_compressed(blocks, gzip), ring)
@@ -62,9 +62,7 @@ def _unzstd(source: BlockReader) -> Iterator[bytes]:
         raise corrupt("The artefact is no zstd stream.")
     descriptor = start[4]
     single = descriptor >> 5 & 1
-    rest = (
-        1 - single + (0, 1, 2, 4)[descriptor & 3] + (single, 2, 4, 8)[descriptor >> 6]
-    )
+    rest = 1 - single + (0, 1, 2, 4)[descriptor & 3] + (single, 2, 4, 8)[descriptor >> 6]
     try:
         yield decompressor.decompress(start + _exactly(source, rest))
         last = False
@@ -72,10 +70,9 @@ def _unzstd(source: BlockReader) -> Iterator[bytes]:
             head = _exactly(source, 3)
             number = int.from_bytes(head, "little")
             last, is_run, size = bool(number & 1), number >> 1 & 3 == 1, number >> 3
-            yield decompressor.decompress(
-                head + _exactly(source, 1 if is_run else size)
-            )
-        yield decompressor.decompress(_exactly(source, 4 if descriptor & 4 else 0))
+            yield decompressor.decompress(head + _exactly(source, 1 if is_run else size))
+        if descriptor & 4:
+            yield decompressor.decompress(_exactly(source, 4))
     except zstandard.ZstdError as error:
         raise corrupt("The artefact's zstd stream is damaged.") from error
     _nothing_follows(source, whole=decompressor.eof)
@@ -89,9 +86,7 @@ def _gunzip(source: BlockReader) -> Iterator[bytes]:
             if not left:
                 left = source.read(BLOCK_SIZE // 4)
                 if not left:
-                    raise truncated(
-                        "The artefact ends in the middle of its gzip stream."
-                    )
+                    raise truncated("The artefact ends in the middle of its gzip stream.")
             yield decompressor.decompress(left, BLOCK_SIZE)
             left = decompressor.unconsumed_tail
     except isal_zlib.IsalError as error:  # type: ignore[misc]  # its stub names an instance

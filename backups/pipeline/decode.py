@@ -54,9 +54,7 @@ def decode(
             raise corrupt("The artefact unpacks to other bytes than were backed up.")
 
     with Threads("decode") as threads:
-        stage: Iterator[Block] = threads.run(
-            outside.watch(fill(stored, Ring(threads))), "read"
-        )
+        stage: Iterator[Block] = threads.run(outside.watch(fill(stored, Ring(threads))), "read")
         if encrypted:
             stage = threads.run(
                 decrypt(BlockReader(stage.__next__), identities, Ring(threads)),
@@ -64,9 +62,7 @@ def decode(
             )
         if compression != "none":
             stage = decompress(BlockReader(stage.__next__), compression, Ring(threads))
-        final = threads.run(
-            _judged(inside.watch(stage), outside, expected, compare), "decompress"
-        )
+        final = threads.run(_judged(inside.watch(stage), outside, expected, compare), "decompress")
 
         def pull() -> Block:
             check()
@@ -75,16 +71,12 @@ def decode(
         yield DecodedReader(pull)
 
 
-def _judged(
-    blocks: Iterator[Block], outside: Meter, expected: Digests | None, compare: Check
-) -> Iterator[Block]:
+def _judged(blocks: Iterator[Block], outside: Meter, expected: Digests | None, compare: Check) -> Iterator[Block]:
     """Ends only when `compare` agrees; says `corrupt` where the end looked cut off but every byte is there."""
     try:
         yield from blocks
     except BackupError as error:
-        complete = (
-            expected is not None and outside.ended and outside.size >= expected.size
-        )
+        complete = expected is not None and outside.ended and outside.size >= expected.size
         if error.code == "artefact_truncated" and complete:
             raise corrupt("The artefact is damaged.") from error
         raise
@@ -95,6 +87,4 @@ def _compare_stored(size: int, sha256: str, expected: Digests) -> None:
     if size < expected.size:
         raise truncated(f"The artefact holds {size} bytes of {expected.size}.")
     if (size, sha256) != (expected.size, expected.sha256):
-        raise corrupt(
-            f"The artefact's {size} bytes differ from the {expected.size} bytes stored."
-        )
+        raise corrupt(f"The artefact's {size} bytes differ from the {expected.size} bytes stored.")

@@ -47,9 +47,7 @@ def no_progress(count: int) -> None:
 class EncodedReader(BlockReader):
     """The artefact's bytes. Its end is reported only after every stage, the source first, ended well."""
 
-    def __init__(
-        self, pull: Callable[[], Block], digests: Callable[[], Digests]
-    ) -> None:
+    def __init__(self, pull: Callable[[], Block], digests: Callable[[], Digests]) -> None:
         super().__init__(pull)
         self._digests = digests
 
@@ -98,9 +96,7 @@ def encode(
         )
 
     with Threads("encode", abort=abort) as threads:
-        stage = threads.run(
-            tapped(plain.watch(fill(source, Ring(threads))), taps), "read"
-        )
+        stage = threads.run(tapped(plain.watch(fill(source, Ring(threads))), taps), "read")
         if encoding.compression != "none":
             stage = threads.run(compress(stage, encoding, Ring(threads)), "compress")
         if encoding.recipients:

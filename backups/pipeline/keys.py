@@ -54,7 +54,7 @@ def public_key(recipient: str) -> X25519PublicKey:
     raw = _raw(recipient, RECIPIENT)
     if raw is None:
         raise BackupError(
-            f"{recipient[:80]!r} is no age recipient.",
+            "A recipient is no age public key.",  # not repeated here: it may be a secret key by mistake
             code="invalid_recipient",
             permanent=True,
             hint="It is one line that starts with age1, as age-keygen prints it.",
@@ -81,18 +81,12 @@ def _bech32(prefix: str, raw: bytes) -> str:
     bits += "0" * (-len(bits) % 5)
     values = [int(bits[at : at + 5], 2) for at in range(0, len(bits), 5)]
     check = _polymod(_expand(prefix) + values + [0] * CHECKSUM_LENGTH) ^ 1
-    values += [
-        check >> 5 * (CHECKSUM_LENGTH - 1 - at) & 31 for at in range(CHECKSUM_LENGTH)
-    ]
+    values += [check >> 5 * (CHECKSUM_LENGTH - 1 - at) & 31 for at in range(CHECKSUM_LENGTH)]
     return f"{prefix}1" + "".join(CHARSET[value] for value in values)
 
 
 def _expand(prefix: str) -> list[int]:
-    return (
-        [ord(letter) >> 5 for letter in prefix]
-        + [0]
-        + [ord(letter) & 31 for letter in prefix]
-    )
+    return [ord(letter) >> 5 for letter in prefix] + [0] + [ord(letter) & 31 for letter in prefix]
 
 
 def _polymod(values: list[int]) -> int:

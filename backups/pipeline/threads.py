@@ -124,9 +124,7 @@ class Threads:
         for channel in self._channels:
             channel.stop()
         try:
-            if self._abort is not None and any(
-                thread.is_alive() for thread in self._threads
-            ):
+            if self._abort is not None and any(thread.is_alive() for thread in self._threads):
                 self._abort()
         finally:
             for thread in self._threads:
