@@ -7,9 +7,8 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ImproperlyConfigured
 
 import dj_database_url
-from django.templatetags.static import static
 
-from backupsite import environment, keys
+from backupsite import environment, keys, look
 from backupsite.database_url import database_settings
 from backupsite.logs import logging_settings
 
@@ -210,3 +209,5 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False  # cancels go through the row; no broadcast queues to keep
 CELERY_WORKER_REDIRECT_STDOUTS = False
 CELERY_TIMEZONE = "UTC"
+
+UNFOLD = look.UNFOLD
