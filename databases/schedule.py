@@ -23,15 +23,17 @@ def schedule_fault(schedule: Any) -> str | None:
     """What is wrong with a schedule, in words; None when it is valid."""
     if schedule is None or schedule == INHERIT:
         return None
-    if not isinstance(schedule, (str, list)) or not schedule:
+    if not isinstance(schedule, str | list) or not crons(schedule):
         return "A schedule is a 5-field cron expression, a list of them, 'inherit' or null."
     for expression in crons(schedule):
         if not isinstance(expression, str) or len(expression.split()) != 5:
             return f"{expression!r} is not a 5-field cron expression such as '30 3 * * *'."
         try:
             next(CronSim(expression, datetime(2024, 1, 1, tzinfo=UTC)))
-        except (CronSimError, StopIteration) as error:
-            return f"{expression!r} is not a cron expression that ever comes true: {error or 'no date matches'}."
+        except CronSimError as error:
+            return f"{expression!r} is not a cron expression: {error}."
+        except StopIteration:
+            return f"{expression!r} never comes true."
     return None
 
 

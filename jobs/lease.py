@@ -1,5 +1,7 @@
 """The lease of a running attempt: renewed by a heartbeat, asked between blocks, and the only right to write the row."""
 
+from __future__ import annotations
+
 import logging
 import threading
 import time
@@ -13,6 +15,7 @@ from django.conf import settings
 from django.db import Error as DatabaseFault
 from django.db import connection
 from django.db.models import DateTimeField, ExpressionWrapper
+from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Now
 
 from jobs.errors import BackupError
@@ -32,7 +35,7 @@ class JobCancelled(Exception):
     """Somebody asked this job to stop."""
 
 
-def lease_end() -> ExpressionWrapper:
+def lease_end() -> ExpressionWrapper[CombinedExpression]:
     """Now plus the lease, by the site database's clock."""
     return ExpressionWrapper(Now() + timedelta(seconds=LEASE_S), output_field=DateTimeField())
 

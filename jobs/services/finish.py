@@ -27,7 +27,8 @@ def fail(*, kind: JobKind, job: Job, token: UUID, error: BackupError) -> None:
     A job that somebody asked to stop does not come back.
     """
     if kind.model._default_manager.filter(pk=job.pk, cancel_requested=True).exists():
-        return cancel_running(kind=kind, job=job, token=token)
+        cancel_running(kind=kind, job=job, token=token)
+        return
     fields: dict[str, Any] = {
         "error_code": error.code,
         "error_message": error.message,

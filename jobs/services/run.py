@@ -68,12 +68,14 @@ def _persist(write: Callable[[], None]) -> None:
     """Writes the outcome; a site database that is away for a moment is tried again within the lease."""
     for tries_left in reversed(range(FINISH_TRIES)):
         try:
-            return write()
+            write()
         except DatabaseFault:
             if not tries_left:
                 raise
             connection.close()
             time.sleep(2)
+        else:
+            return
 
 
 def _unexpected(error: BaseException) -> BackupError:

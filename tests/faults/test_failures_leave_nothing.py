@@ -135,7 +135,7 @@ def test_an_unmounted_destination_is_not_taken_for_lost_backups(site: Site) -> N
 
 def test_two_runs_in_the_same_second_are_two_objects(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     at = site.good.created_at
-    monkeypatch.setattr(run.timezone, "now", lambda: at)
+    monkeypatch.setattr("backups.services.run.timezone.now", lambda: at)
     first, second = back_up(site.database), back_up(site.database)
     monkeypatch.undo()
     assert len(site.keys_of(first) | site.keys_of(second)) == 4

@@ -1,6 +1,6 @@
 """A kind of job whose work a test writes itself, on the real Backup row."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -20,21 +20,24 @@ class FakeKind:
         self.turn = True
         self.ends: list[str] = []
 
+    def _run(self, job: Backup, lease: Lease) -> dict[str, Any]:
+        return self.work(job, lease)
+
     def as_kind(self) -> JobKind:
         return JobKind(
             name="backup",
             model=Backup,
-            run=lambda job, lease: self.work(job, lease),
+            run=self._run,
             may_start=lambda job: self.turn,
             ended=lambda job: self.ends.append(job.status),
         )
 
 
 @pytest.fixture
-def kind(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeKind]:
+def kind(monkeypatch: pytest.MonkeyPatch) -> FakeKind:
     fake = FakeKind()
     monkeypatch.setitem(registry._kinds, "backup", fake.as_kind())
-    yield fake
+    return fake
 
 
 @pytest.fixture

@@ -72,7 +72,7 @@ def fetch(storage: ObjectStorage, backup: Backup, folder: Path) -> Path:
 
 def assert_equal(server: PostgresServer, source: str, target: str) -> None:
     def schema(name: str) -> list[str]:
-        dump = [server.bin_dir / "pg_dump", "-s", "-d", name]
+        dump = [str(server.bin_dir / "pg_dump"), "-s", "-d", name]
         text = subprocess.run(dump, env=server.environment(), capture_output=True, text=True, check=True).stdout
         return [line for line in text.splitlines() if not line.startswith(("\\restrict", "\\unrestrict"))]
 
