@@ -19,7 +19,7 @@ def crons(schedule: Any) -> list[str]:
     return [schedule] if isinstance(schedule, str) else list(schedule)
 
 
-def schedule_fault(schedule: Any) -> str | None:
+def schedule_fault(schedule: object) -> str | None:
     """What is wrong with a schedule, in words; None when it is valid."""
     if schedule is None or schedule == INHERIT:
         return None
