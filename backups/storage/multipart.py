@@ -4,41 +4,19 @@ s3transfer keeps 16 MiB parts when the size is unknown, which ends at 156 GiB, a
 whole object. Here the part size grows (`parts.part_size`), and only a reader's verified end ends the object.
 """
 
-import base64
 import hashlib
-import io
-import re
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from backups.storage.base import PERMISSION, ignore_upload, never_stop
 from backups.storage.parts import MIB, MOST_PARTS, part_size
 from backups.storage.readers import Reader, fill
 from backups.storage.s3_calls import call, s3_code
+from backups.storage.s3_put import Target, carried, compare, md5, put
 from jobs.errors import BackupError
-
-if TYPE_CHECKING:
-    from types_boto3_s3 import S3Client
-
-_MD5_ETAG = re.compile(r"[0-9a-f]{32}(-\d+)?")
-
-
-@dataclass(frozen=True)
-class Target:
-    """Where an object goes. `parameters` are S3's for creating it (StorageClass, ServerSideEncryption and so on)."""
-
-    client: "S3Client"
-    bucket: str
-    key: str
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def where(self) -> dict[str, Any]:
-        return {"Bucket": self.bucket, "Key": self.key}
 
 
 def store(
@@ -72,20 +50,6 @@ def store(
     return upload.size
 
 
-def put(target: Target, body: bytearray) -> None:
-    """Stores a small object in one request. What was there before stays when that fails."""
-    digest = _md5(body)
-    answer = call(
-        target.client.put_object,
-        what=target.key,
-        Body=_Body(body, threading.Event()),
-        ContentMD5=base64.b64encode(digest).decode(),
-        **target.where,
-        **target.parameters,
-    )
-    _compare(answer, digest.hex(), target.key)
-
-
 def _put_or_nothing(target: Target, body: bytearray) -> None:
     try:
         put(target, body)
@@ -100,37 +64,6 @@ def _remove(target: Target, error: BaseException) -> None:
         call(target.client.delete_object, what=target.key, **target.where)
     except BackupError as failure:
         error.add_note(f"The object could not be removed: {failure}")
-
-
-class _Body(io.RawIOBase):
-    """Hands a buffer to the client block by block.
-
-    A buffer given whole would have to leave within one socket timeout, however large it is, and could not be stopped.
-    """
-
-    def __init__(self, buffer: bytearray, stop: threading.Event) -> None:
-        self._view, self._at, self._stop = memoryview(buffer), 0, stop
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def readinto(self, block: Any) -> int:
-        if self._stop.is_set():
-            raise BackupError("The upload was stopped.", code="stopped")
-        count = min(len(block), len(self._view) - self._at)
-        block[:count] = self._view[self._at : self._at + count]
-        self._at += count
-        return count
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._at = offset + (0, self._at, len(self._view))[whence]
-        return self._at
-
-    def tell(self) -> int:
-        return self._at
 
 
 class _Upload:
@@ -171,18 +104,17 @@ class _Upload:
                 raise
 
     def _send(self, body: bytearray, number: int) -> None:
-        digest = _md5(body)
+        digest = md5(body)
         answer = call(
             self._target.client.upload_part,
             what=f"{self._target.key}, part {number}",
             patience=self._stop,
             UploadId=self.id,
             PartNumber=number,
-            Body=_Body(body, self._stop),
-            ContentMD5=base64.b64encode(digest).decode(),
+            **carried(body, digest, self._stop),
             **self._target.where,
         )
-        _compare(answer, digest.hex(), f"{self._target.key}, part {number}")
+        compare(answer, digest.hex(), f"{self._target.key}, part {number}")
         self._etags.append(answer["ETag"])
         self._digests.append(digest)
         self.size += len(body)
@@ -211,14 +143,14 @@ class _Upload:
     def _compare_whole(self, answer: Mapping[str, Any]) -> None:
         key, whole = self._target.key, f"{hashlib.md5(b''.join(self._digests), usedforsecurity=False).hexdigest()}"
         whole += f"-{len(self._digests)}"
-        _compare(answer, whole, key)
+        compare(answer, whole, key)
         try:
             found = call(self._target.client.head_object, what=key, patience=self._stop, **self._target.where)
         except BackupError as error:
             if error.code == PERMISSION and answer:
                 return  # these credentials only write; the part checksums have to do
             raise
-        _compare(found, whole, key)
+        compare(found, whole, key)
         if found["ContentLength"] != self.size:
             raise BackupError(
                 f"{key}: {self.size} bytes were sent and {found['ContentLength']} stored.", code="destination_corrupts"
@@ -268,15 +200,3 @@ def _cut(buffer: bytearray, count: int) -> bytearray:
     """The first `count` bytes. A copy: a reader may still hold a view of the buffer, which forbids to shrink it."""
     with memoryview(buffer) as view, view[:count] as wanted:
         return bytearray(wanted)
-
-
-def _md5(body: bytearray) -> bytes:
-    return hashlib.md5(body, usedforsecurity=False).digest()
-
-
-def _compare(answer: Mapping[str, Any], expected: str, what: str) -> None:
-    """Raises unless the store's ETag is the digest of what was sent, where the store makes ETags of digests."""
-    etag = str(answer.get("ETag", "")).strip('"')
-    opaque = answer.get("ServerSideEncryption", "").startswith("aws:kms") or not _MD5_ETAG.fullmatch(etag)
-    if not opaque and etag != expected:
-        raise BackupError(f"{what}: the store holds other bytes than were sent.", code="destination_corrupts")

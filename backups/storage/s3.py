@@ -15,10 +15,11 @@ from storages.backends.s3 import S3Storage
 
 from backups.storage.base import ObjectStorage, StoredObject, ignore_upload, never_stop
 from backups.storage.keys import validate_key
-from backups.storage.multipart import Target, put, store
+from backups.storage.multipart import store
 from backups.storage.parts import MIB
 from backups.storage.readers import Reader
 from backups.storage.s3_calls import call, s3_code
+from backups.storage.s3_put import Target, put
 from backups.storage.s3_read import open_ranges
 from jobs.errors import BackupError
 

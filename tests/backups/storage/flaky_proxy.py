@@ -67,10 +67,10 @@ class _Connection:
             while block := self.server.recv(65536):
                 self.answered += len(block)
                 fault_now = self.fault
-                if fault_now and fault_now.answered is not None and self.answered > fault_now.answered:
-                    # What a "100 Continue" answers is not the request yet.
-                    if not block.startswith(b"HTTP/1.1 100") and self.proxy.due(fault_now):
-                        break
+                reached = fault_now and fault_now.answered is not None and self.answered > fault_now.answered
+                # What a "100 Continue" answers is not the request yet.
+                if fault_now and reached and not block.startswith(b"HTTP/1.1 100") and self.proxy.due(fault_now):
+                    break
                 self.client.sendall(block)
         self.cut()
 

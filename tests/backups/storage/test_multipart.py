@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from backups.storage.multipart import Target, store
+from backups.storage.multipart import store
 from backups.storage.parts import MOST_PARTS, part_size
+from backups.storage.s3_put import Target
 from jobs.errors import BackupError
 from tests.contracts.destination_suite import DumpFailed, Producer
 
@@ -29,14 +30,16 @@ class CountingClient:
         self.open = True
         return {"UploadId": "upload-1"}
 
-    def upload_part(self, *, PartNumber: int, Body: Any, **where: Any) -> dict[str, Any]:  # noqa: N803 S3's names
-        assert self.recorded and 1 <= PartNumber <= MOST_PARTS
+    def upload_part(self, **call: Any) -> dict[str, Any]:
+        number = call["PartNumber"]
+        assert self.recorded
+        assert 1 <= number <= MOST_PARTS
         time.sleep(self.delay_s)
-        self.parts[PartNumber] = Body.read()
-        return {"ETag": f'"{hashlib.md5(self.parts[PartNumber]).hexdigest()}"'}
+        self.parts[number] = call["Body"].read()
+        return {"ETag": f'"{hashlib.md5(self.parts[number]).hexdigest()}"'}
 
-    def complete_multipart_upload(self, *, MultipartUpload: Any, **where: Any) -> dict[str, Any]:  # noqa: N803
-        numbers = [part["PartNumber"] for part in MultipartUpload["Parts"]]
+    def complete_multipart_upload(self, **call: Any) -> dict[str, Any]:
+        numbers = [part["PartNumber"] for part in call["MultipartUpload"]["Parts"]]
         assert numbers == sorted(self.parts)
         self.stored = b"".join(self.parts[number] for number in numbers)
         self.open = False
