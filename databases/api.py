@@ -17,6 +17,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from databases.engines import registry
 from databases.models import CatchUp, Compression, Database, Encryption, make_database_id
 from databases.schedule import crons, next_runs
 from databases.services.check import check_database, read_inventory
@@ -33,20 +34,51 @@ SCHEDULE = {
     "description": "A 5-field cron, a list of them (their union), `inherit`, or null for none.",
 }
 
+OPTION_SHAPES: dict[str, dict[str, Any]] = {
+    "str": {"type": "string"},
+    "int": {"type": "integer"},
+    "float": {"type": "number"},
+    "bool": {"type": "boolean"},
+    "list": {"type": "array", "items": {"type": "string"}},
+    "dict": {"type": "object", "additionalProperties": True},
+}
+
 
 @extend_schema_field(SCHEDULE)
 class ScheduleField(serializers.JSONField):
     """Checked by the service, which knows cron."""
 
 
-@extend_schema_field(
-    {
-        "type": "object",
-        "additionalProperties": True,
+def _option_schema(option: registry.OptionField) -> dict[str, Any]:
+    """How one option of an engine is described; a secret one is write-only."""
+    shape: dict[str, Any] = dict(OPTION_SHAPES[option.type])
+    if option.choices:
+        shape["enum"] = list(option.choices)
+    if option.secret:
+        shape["writeOnly"] = True
+    return (
+        shape | ({"description": option.help} if option.help else {}) | ({"nullable": True} if option.nullable else {})
+    )
+
+
+def _options_schema() -> dict[str, Any]:
+    engines = [
+        {
+            "title": kind,
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {option.name: _option_schema(option) for option in registry.option_fields(kind)},
+        }
+        for kind in registry.kinds()
+    ]
+    return {
+        "anyOf": engines,
         "description": "Options of the engine. PATCH replaces those that are shown; a secret one that is left out "
         "keeps its value, an empty one is removed. Secret ones are never shown: `secret_options` names those set.",
     }
-)
+
+
+@extend_schema_field(_options_schema())
 class OptionsField(serializers.DictField):
     pass
 
@@ -71,7 +103,7 @@ class EffectiveSerializer(serializers.Serializer[Any]):
 class DatabaseSerializer(StrictSerializer):
     id = serializers.CharField(max_length=63, required=False)
     name = serializers.CharField(max_length=200)
-    engine = serializers.CharField(max_length=20, help_text="Cannot change.")
+    engine = serializers.ChoiceField(choices=registry.kinds(), help_text="Cannot change.")
     host = serializers.CharField(max_length=255, allow_blank=True, required=False)
     port = serializers.IntegerField(min_value=1, max_value=65535, allow_null=True, required=False)
     username = serializers.CharField(max_length=255, allow_blank=True, required=False)
@@ -184,7 +216,9 @@ class DatabaseFilters(django_filters.FilterSet):
         fields: ClassVar[list[str]] = []
 
 
-class DatabaseViewSet(RoleOfActions, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Database]):
+class DatabaseViewSet(
+    RoleOfActions, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Database]
+):
     """Databases: what is protected, and how."""
 
     queryset: QuerySet[Database] = Database.objects.all()
@@ -234,4 +268,3 @@ class DatabaseViewSet(RoleOfActions, mixins.ListModelMixin, mixins.RetrieveModel
     def inventory(self, request: Request, pk: str) -> Response:
         """What a full backup would hold now."""
         return Response(InventorySerializer(read_inventory(database=self.get_object())).data)
-

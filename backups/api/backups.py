@@ -39,7 +39,7 @@ class BackupViewSet(RoleOfActions, mixins.ListModelMixin, mixins.RetrieveModelMi
     serializer_class = serializers.BackupSerializer
     lookup_value_regex = "[^/\\x00]+"
     filterset_class = BackupFilters
-    search_fields = ("id", "database_id", "database_name", "label")
+    search_fields = ("id", "database__id", "database_name", "label")
     ordering_fields = ("created_at", "started_at", "finished_at", "size", "original_size", "status", "database_name")
     ordering = ("-created_at",)
     roles = dict.fromkeys(("create", "cancel", "verify", "restore", "download", "download_link"), Role.OPERATOR)
@@ -138,4 +138,3 @@ class BackupViewSet(RoleOfActions, mixins.ListModelMixin, mixins.RetrieveModelMi
     def manifest(self, request: Request, pk: str) -> Response:
         """The sidecar manifest, as docs/artefact.md specifies it; empty before the backup is completed."""
         return Response(self.get_object().manifest)
-

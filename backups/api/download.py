@@ -85,7 +85,11 @@ def make_link(*, backup: Backup, request: Request, expires_in: int, decrypt: boo
     if url is None:
         content = {"backup": backup.pk, "decrypt": decrypt, "until": expires_at.timestamp()}
         path = reverse("api:download", args=[signing.dumps(content, salt=SALT)])
-        url = settings.BACKUPSITE_PUBLIC_URL + path if settings.BACKUPSITE_PUBLIC_URL else request.build_absolute_uri(path)
+        url = (
+            settings.BACKUPSITE_PUBLIC_URL + path
+            if settings.BACKUPSITE_PUBLIC_URL
+            else request.build_absolute_uri(path)
+        )
     return {"url": url, "expires_at": expires_at}
 
 

@@ -15,7 +15,7 @@ class RestoreViewSet(RoleOfActions, viewsets.ReadOnlyModelViewSet[Restore]):
     serializer_class = serializers.RestoreSerializer
     lookup_value_regex = "[^/\\x00]+"
     filterset_class = RestoreFilters
-    search_fields = ("id", "backup_label", "target_id", "target_name")
+    search_fields = ("id", "backup_label", "target__id", "target_name")
     ordering_fields = ("created_at", "started_at", "finished_at", "status")
     ordering = ("-created_at",)
 

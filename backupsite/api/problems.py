@@ -111,7 +111,9 @@ def _from_framework(error: exceptions.APIException, headers: dict[str, str]) -> 
 
 
 def _invalid(errors: list[dict[str, str]]) -> dict[str, Any]:
-    words = "; ".join(f"{fault['field']}: {fault['message']}" if fault["field"] else fault["message"] for fault in errors)
+    words = "; ".join(
+        f"{fault['field']}: {fault['message']}" if fault["field"] else fault["message"] for fault in errors
+    )
     return problem(400, "invalid", words, errors=errors)
 
 
