@@ -22,6 +22,7 @@ from typing import IO
 from databases.engines.base import Guard
 from jobs.errors import BackupError
 
+PIPE = subprocess.PIPE  # so that no other module needs subprocess
 PIPE_SIZE = 1 << 20
 STDERR_KEPT = 64 << 10
 GRACE_S = 3.0

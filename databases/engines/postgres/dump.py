@@ -1,6 +1,5 @@
 """pg_dump inside a snapshot of our own, so that facts and counts are those of the dump."""
 
-import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -13,7 +12,7 @@ from databases.engines.postgres.faults import KNOWN
 from databases.engines.postgres.login import Login, login
 from databases.engines.postgres.options import PostgresOptions
 from databases.engines.postgres.session import Session, connect
-from databases.engines.process import Process, Tool, start
+from databases.engines.process import PIPE, Process, Tool, start
 from jobs.errors import BackupError
 
 EXTENSIONS = {"custom": ".dump", "plain": ".sql"}
@@ -62,6 +61,9 @@ class PostgresDump:
         self._guard = request.guard
         self._ended = False
 
+    def abort(self) -> None:
+        self._process.kill()
+
     def readinto(self, buffer: bytearray | memoryview) -> int:
         self._guard.check()
         if self._ended:
@@ -96,7 +98,7 @@ def dump(
         tables = require_possible(session, selection, request)
         facts = _facts(session, client, options, selection, tables)
         tool = _tool(client, who, options, selection, request, snapshot)
-        with start(tool, guard=request.guard, stdout=subprocess.PIPE) as process:
+        with start(tool, guard=request.guard, stdout=PIPE) as process:
             if options.counts == "off":
                 yield PostgresDump(process, None, facts, request)
                 return

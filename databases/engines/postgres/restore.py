@@ -2,7 +2,6 @@
 
 import errno
 import os
-import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -20,7 +19,7 @@ from databases.engines.postgres.peek import PeekedSource
 from databases.engines.postgres.plan import Plan, make_plan
 from databases.engines.postgres.relay import Relay, for_server
 from databases.engines.postgres.session import connect
-from databases.engines.process import Process, Tool, start
+from databases.engines.process import PIPE, Process, Tool, start
 from jobs.errors import BackupError
 
 OLDEST_CLIENT = 14
@@ -71,7 +70,7 @@ def _psql(client: Client, who: Login, plan: Plan, guard: Guard) -> Iterator[tupl
     argv += [f"--file={prologue}", "--file=-", f"--file={gate}"]
     env = {**who.env, "PGCLIENTENCODING": "UTF8"}
     tool = Tool(argv=argv, env=env, secrets=who.secrets, known=KNOWN)
-    with start(tool, guard=guard, stdin=subprocess.PIPE) as process:
+    with start(tool, guard=guard, stdin=PIPE) as process:
         yield process, gate
 
 
@@ -84,7 +83,7 @@ def _through_pg_restore(
         uses.write_text("".join(f"{line}\n" for line in plan.lines), encoding="utf-8")
         argv.append(f"--use-list={uses}")
     tool = Tool(argv=argv, env={"LC_ALL": "C"}, known=KNOWN)
-    with start(tool, guard=guard, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    with start(tool, guard=guard, stdin=PIPE, stdout=PIPE) as process:
         relay = Relay(process.stdout, psql.stdin, server_major)
         relay.start()
         try:

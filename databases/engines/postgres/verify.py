@@ -1,6 +1,5 @@
 """Reading a stored archive to its end."""
 
-import subprocess
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +9,7 @@ from databases.engines.postgres.clients import pick
 from databases.engines.postgres.faults import KNOWN
 from databases.engines.postgres.peek import PeekedSource
 from databases.engines.postgres.structure import PostgresStructure, damaged
-from databases.engines.process import Tool, start
+from databases.engines.process import PIPE, Tool, start
 
 
 class _Watched:
@@ -39,7 +38,7 @@ def verify_structure(source: Source, guard: Guard, settings: Mapping[str, Any]) 
         client = pick(settings, at_least=peeked.head.tool_major)
         argv = [client.tool("pg_restore"), "--file=/dev/null"]
         tool = Tool(argv=argv, env={"LC_ALL": "C"}, known=KNOWN)
-        with start(tool, guard=guard, stdin=subprocess.PIPE) as process:
+        with start(tool, guard=guard, stdin=PIPE) as process:
             feed(watched, process, guard)
             process.finish()
             drain(watched, guard.check)
