@@ -6,9 +6,9 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import URLPattern
+from django.urls import URLPattern, reverse
 from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
@@ -25,13 +25,14 @@ from jobs.admin.job_pages import JobAdmin
 from jobs.admin.pages import tell
 from jobs.models import Status
 from jobs.roles import Role
-from jobs.templatetags.backupsite import badge, distance, size, span
+from jobs.templatetags.backupsite import badge, distance, moment, size, span
 
 ACTIONS = ("verify", "restore", "label", "lock", "unlock", "delete")
 VERIFYING = (
     "Every stored copy is read to its end: sizes, digests and the archive's structure are compared with what was stored. "
     "Without a key the stored bytes of an encrypted artefact are compared, its contents are not."
 )
+LOCK = mark_safe('<span class="material-symbols-outlined bks-mark" title="locked">lock</span>')
 
 
 @admin.register(Backup)
@@ -55,10 +56,9 @@ class BackupAdmin(JobAdmin):
 
     @display(description="Backup", ordering="database_name")
     def what(self, backup: Backup) -> SafeString:
-        lock = format_html('<span class="material-symbols-outlined bks-mark" title="locked">lock</span>')
         note = backup.label or backup.pk
         return format_html(
-            '{}{}<br><span class="bks-quiet">{}</span>', backup.database_name, lock if backup.locked else "", note
+            '{}{}<br><span class="bks-quiet">{}</span>', backup.database_name, LOCK if backup.locked else "", note
         )
 
     @display(description="Status", ordering="status")
@@ -67,11 +67,7 @@ class BackupAdmin(JobAdmin):
 
     @display(description="Asked for", ordering="created_at")
     def asked(self, backup: Backup) -> SafeString:
-        return format_html(
-            '<time datetime="{0:%Y-%m-%dT%H:%M:%SZ}">{0:%Y-%m-%d %H:%M}</time><br><span class="bks-quiet">{1}</span>',
-            backup.created_at,
-            distance(backup.created_at),
-        )
+        return format_html('{}<br><span class="bks-quiet">{}</span>', moment(backup.created_at), distance(backup.created_at))
 
     @display(description="Stored", ordering="size")
     def stored(self, backup: Backup) -> str:
@@ -110,6 +106,7 @@ class BackupAdmin(JobAdmin):
             "readers": readers_of(obj),
             "restores": obj.restores.all()[:5],
             "verifications": obj.verifications.all()[:5],
+            "download_url": reverse("api:backup-download", args=[obj.pk]),
             "readable": obj.status == Status.COMPLETED and stored is not None,
             **{f"{name}_url": self.address(obj, name) for name in ACTIONS},
         }

@@ -42,7 +42,8 @@ class DestinationForm(PageForm):
             if name == "secret_key":
                 self.fields[name] = SecretField(is_set=bool(destination and destination.has_secret_key))
             else:
-                self.fields[name] = Destination._meta.get_field(name).formfield()
+                more = {"assume_scheme": "https"} if name == "endpoint_url" else {}
+                self.fields[name] = Destination._meta.get_field(name).formfield(**more)
         if "id" in self.fields:
             self.fields["id"] = forms.CharField(
                 required=False, max_length=63, help_text="Never changes. Empty: one is made."

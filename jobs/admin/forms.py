@@ -5,7 +5,9 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.template.loader import render_to_string
 from django.utils.datastructures import MultiValueDict
+from django.utils.safestring import SafeString
 from unfold import widgets
 
 from jobs.errors import BackupError
@@ -38,6 +40,9 @@ class SecretWidget(forms.Widget):
             "checkbox_classes": " ".join(widgets.CHECKBOX_CLASSES),
         }
         return context
+
+    def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
+        return render_to_string(self.template_name, self.get_context(name, value, attrs))  # of the site, not of the forms
 
     def value_from_datadict(self, data: Mapping[str, Any], files: MultiValueDict[str, Any], name: str) -> Any:
         if self.removable and data.get(f"{name}-remove"):

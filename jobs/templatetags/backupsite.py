@@ -1,6 +1,6 @@
 """How states, times and sizes are written in the admin."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django import template
@@ -12,6 +12,8 @@ from django.utils.safestring import SafeString
 from jobs.models import Status
 
 register = template.Library()
+
+UNITS = (("d", 86400), ("h", 3600), ("min", 60))
 
 SHAPES = {
     Status.SCHEDULED: "schedule",
@@ -59,11 +61,12 @@ def span(seconds: float | None) -> str:
 
 @register.filter
 def moment(at: datetime | None) -> SafeString | str:
-    """A time in UTC with its distance from now in the tooltip-free form `2026-03-01 03:00`, machine-readable too."""
+    """A time in UTC, as `2026-03-01 03:00`."""
     if at is None:
         return "–"
-    at = timezone.localtime(at, timezone.get_fixed_timezone(0))
-    return format_html('<time datetime="{}" title="{} UTC">{}</time>', f"{at:%Y-%m-%dT%H:%M:%SZ}", f"{at:%Y-%m-%d %H:%M:%S}", f"{at:%Y-%m-%d %H:%M}")
+    at = at.astimezone(UTC)
+    texts = f"{at:%Y-%m-%dT%H:%M:%SZ}", f"{at:%Y-%m-%d %H:%M:%S}", f"{at:%Y-%m-%d %H:%M}"
+    return format_html('<time datetime="{}" title="{} UTC">{}</time>', *texts)
 
 
 @register.filter
@@ -75,11 +78,9 @@ def distance(at: datetime | None) -> str:
     amount = abs(seconds)
     if amount < 45:
         return "just now" if seconds <= 0 else "in a moment"
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if amount >= length or unit == "min":
-            text = f"{max(1, round(amount / length))} {unit}"
-            return f"in {text}" if seconds > 0 else f"{text} ago"
-    raise AssertionError("unreachable")
+    unit, length = next(((unit, length) for unit, length in UNITS if amount >= length), UNITS[-1])
+    text = f"{max(1, round(amount / length))} {unit}"
+    return f"in {text}" if seconds > 0 else f"{text} ago"
 
 
 @register.filter
