@@ -67,5 +67,56 @@ def encryption_keys(folder: Path) -> list[str]:
     return given or read_or_make(folder, "encryption_keys", lambda: Fernet.generate_key().decode()).split()
 
 
+def age_identities(folder: Path) -> list[str]:
+    """The age secret keys this server may restore with: given ones, and the site's own file while it is there.
+
+    With no key given and none made yet, the site's own is made; removing `age_identity` and keeping `age_recipients`
+    makes the server keyless: it goes on backing up, and a restore brings the key with its request.
+    """
+    given = environment.items("BACKUPSITE_AGE_IDENTITY")
+    path, public = folder / "age_identity", folder / "age_recipients"
+    if path.exists():
+        return [*given, *_identity_lines(read_or_make(folder, path.name, _random))]
+    if given or public.exists() or environment.items("BACKUPSITE_AGE_RECIPIENTS"):
+        return given
+    return _identity_lines(read_or_make(folder, path.name, _new_identity))
+
+
+def age_recipients(folder: Path, identities: list[str]) -> list[str]:
+    """The public keys that backups are encrypted to when a Database names none."""
+    given = environment.items("BACKUPSITE_AGE_RECIPIENTS")
+    if given:
+        return given
+    if own := environment.items("BACKUPSITE_AGE_IDENTITY"):
+        return [_recipient_of(identity) for identity in own]
+    return read_or_make(
+        folder, "age_recipients", lambda: "\n".join(_recipient_of(identity) for identity in identities)
+    ).split()
+
+
+def _identity_lines(text: str) -> list[str]:
+    """Without the comments that age-keygen writes."""
+    return [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+
+
+# The two functions import when called: settings are read by every process, and nearly none of them makes a key.
+
+
+def _new_identity() -> str:
+    from backups.pipeline.keys import generate_identity
+
+    return generate_identity()[0]
+
+
+def _recipient_of(identity: str) -> str:
+    from backups.pipeline.keys import recipient_of
+    from jobs.errors import BackupError
+
+    try:
+        return recipient_of(identity)
+    except BackupError as error:
+        raise ImproperlyConfigured("BACKUPSITE_AGE_IDENTITY: it is no age secret key.") from error
+
+
 def _random() -> str:
     return secrets.token_urlsafe(50)

@@ -2,10 +2,15 @@
 
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
 
 from backupsite.api.urls import api_patterns, document_patterns
+from backupsite.health.views import healthz, readyz
 
 urlpatterns = [
+    path("", RedirectView.as_view(url="/admin/")),
+    path("healthz", healthz, name="healthz"),
+    path("readyz", readyz, name="readyz"),
     path("admin/", admin.site.urls),
     *document_patterns,
     path("api/", include((api_patterns, "api"), namespace="api")),

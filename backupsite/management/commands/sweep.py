@@ -1,0 +1,57 @@
+"""`manage.py sweep`: the sweeper, a round every 20 seconds, or one with `--once`."""
+
+import logging
+import signal
+import time
+from types import FrameType
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+from django.db import Error as DatabaseFault
+from django.db import connection
+
+from jobs.services.report_alive import report_alive
+from jobs.services.sweep import SWEEP_S, sweep
+
+logger = logging.getLogger(__name__)
+
+TICK_S = 0.2
+
+
+class Command(BaseCommand):
+    help = "Do what nobody else has done: promote, end lost jobs, record due slots, remove what is to go."
+    requires_system_checks = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--once", action="store_true", help="One round, then end.")
+
+    def handle(self, *, once: bool, **options: Any) -> None:
+        if once:
+            changed = {name: count for name, count in sweep().items() if count}
+            self.stdout.write(", ".join(f"{name}: {count}" for name, count in changed.items()) or "nothing to do")
+            return
+        self._stopping = False
+        signal.signal(signal.SIGTERM, self._ask_to_stop)
+        signal.signal(signal.SIGINT, self._ask_to_stop)
+        while not self._stopping:
+            due = time.monotonic() + SWEEP_S
+            _round()
+            while not self._stopping and time.monotonic() < due:
+                time.sleep(TICK_S)
+
+    def _ask_to_stop(self, number: int, frame: FrameType | None) -> None:
+        self._stopping = True
+
+
+def _round() -> None:
+    """The sign of life is given by the thread that sweeps: a sweeper that hangs must not look alive."""
+    try:
+        report_alive(role="sweeper")
+        changed = {name: count for name, count in sweep().items() if count}
+        report_alive(role="sweeper")
+    except DatabaseFault as fault:
+        logger.warning("the site's database does not answer: %s", type(fault).__name__)
+        connection.close()
+        return
+    if changed:
+        logger.info("swept: %s", changed)

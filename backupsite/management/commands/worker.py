@@ -1,0 +1,35 @@
+"""`manage.py worker`: runs jobs. As many processes as jobs may run at once, warm before the first doorbell rings."""
+
+import os
+from typing import Any
+
+from celery import signals
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandParser
+
+from backupsite.alive import keep_reporting
+from backupsite.celery import app
+
+
+class Command(BaseCommand):
+    help = "Run a worker."
+    requires_system_checks = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--concurrency", type=int, default=settings.BACKUPSITE_MAX_PARALLEL_JOBS)
+
+    def handle(self, *, concurrency: int, **options: Any) -> None:
+        # After the pool processes were forked, so that none of them is born beside a running thread.
+        signals.worker_ready.connect(_report, weak=False)
+        app.worker_main(
+            [
+                *("worker", "--pool", "prefork", "--concurrency", str(concurrency)),
+                *("--queues", ",".join(settings.BACKUPSITE_WORKER_QUEUES)),
+                *("--hostname", f"worker-{os.getpid()}@%h", "--loglevel", "INFO"),
+                *("--without-gossip", "--without-mingle", "--without-heartbeat"),
+            ]
+        )
+
+
+def _report(**kwargs: Any) -> None:
+    keep_reporting(role="worker")

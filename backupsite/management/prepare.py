@@ -1,0 +1,71 @@
+"""What a site needs before its processes start: tables, a first admin, a default destination."""
+
+import logging
+import secrets
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+
+from backups.services.save_destination import ensure_default_destination
+from backupsite import environment
+from backupsite.locks import site_lock
+
+logger = logging.getLogger(__name__)
+
+SAFETY_COPIES = 3
+
+
+def prepare(*, tell: Callable[[str], None]) -> None:
+    """Under a lock, so that several hosts may start at once. `tell` gets what the operator must see, once."""
+    with site_lock("prepare"):
+        migrate()
+        make_first_admin(tell=tell)
+        ensure_default_destination()
+
+
+def migrate() -> None:
+    executor = MigrationExecutor(connection)
+    pending = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    if not pending:
+        return
+    if executor.loader.applied_migrations and connection.vendor == "sqlite":
+        copy = copy_sqlite(folder=Path(settings.DATA_DIR) / "safety")
+        logger.info("copied the site's database to %s before %d migrations", copy, len(pending))
+    call_command("migrate", interactive=False, verbosity=0)
+    logger.info("applied %d migrations", len(pending))
+
+
+def copy_sqlite(*, folder: Path) -> Path:
+    """A consistent copy by SQLite's own backup; the last three are kept."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    copy = folder / f"backupsite-{datetime.now(UTC):%Y-%m-%d_%H-%M-%S-%f}.sqlite3"
+    copy.touch(mode=0o600)
+    with (
+        closing(sqlite3.connect(f"file:{connection.settings_dict['NAME']}?mode=ro", uri=True)) as source,
+        closing(sqlite3.connect(copy)) as target,
+    ):
+        source.backup(target)
+    for old in sorted(folder.glob("backupsite-*.sqlite3"))[:-SAFETY_COPIES]:
+        old.unlink()
+    return copy
+
+
+def make_first_admin(*, tell: Callable[[str], None]) -> None:
+    """Where no superuser exists. A password that was made here is told once and stored only as its hash."""
+    users = get_user_model()._default_manager
+    if users.filter(is_superuser=True).exists():
+        return
+    username = environment.value("BACKUPSITE_ADMIN_USERNAME", "admin")
+    given = environment.value("BACKUPSITE_ADMIN_PASSWORD")
+    password = given or secrets.token_urlsafe(12)
+    users.create_superuser(username=username, password=password)  # type: ignore[attr-defined]
+    shown = "the given password" if given else f"password {password} (shown only now)"
+    tell(f"First admin: {username}, {shown}")
