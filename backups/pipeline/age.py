@@ -1,7 +1,6 @@
 """age encryption of the stream: the header, then 64 KiB chunks of ChaCha20-Poly1305 (STREAM), after the C2SP text.
 
-Written here because pyrage reads 8 KiB at a time and holds the interpreter: on two cores it made the whole run slower,
-where these ciphers run beside the other stages.
+Written here because pyrage reads 8 KiB at a time and holds the interpreter, so that no other stage runs beside it.
 """
 
 import os

@@ -125,8 +125,6 @@ class BlockReader:
             view[size : size + len(part)] = part
             size += len(part)
             self._left = self._left[len(part) :]
-        if size < len(view):
-            self.at_end()
         self._position += size
         return size
 

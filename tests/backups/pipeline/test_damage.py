@@ -5,8 +5,10 @@ import random
 import subprocess
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-from backups.pipeline.age import SEALED_CHUNK
+from backups.pipeline.age import CHUNK, SEALED_CHUNK
+from backups.pipeline.age_header import derive, write_header
 from backups.pipeline.decode import decode
 from backups.pipeline.encoding import Encoding
 from backups.pipeline.keys import generate_identity
@@ -109,6 +111,23 @@ def test_a_passphrase_header_and_other_peoples_stanzas_are_not_ours() -> None:
 def test_a_header_that_breaks_the_grammar_is_refused(old: bytes, new: bytes) -> None:
     stored, _ = encoded(PLAIN, AGE_ONLY)
     assert code_of(stored.replace(old, new, 1), AGE_ONLY) == "artefact_corrupt"
+
+
+def test_base64_that_is_not_canonical_is_refused() -> None:
+    stored, _ = encoded(PLAIN, AGE_ONLY)
+    last = stored.find(b"\n---") + 47
+    letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    twin = letters[letters.index(stored[last]) ^ 1]  # differs only in bits that carry nothing
+    assert code_of(stored[:last] + bytes([twin]) + stored[last + 1 :], AGE_ONLY) == "artefact_corrupt"
+
+
+def test_an_empty_last_chunk_after_a_full_one_is_refused() -> None:
+    file_key, nonce = bytes(16), bytes(16)
+    cipher = ChaCha20Poly1305(derive(file_key, salt=nonce, info=b"payload"))
+    full = cipher.encrypt(bytes(12), bytes(CHUNK), None)
+    empty = cipher.encrypt(bytes(10) + b"\1\1", b"", None)
+    stored = write_header(file_key, [RECIPIENT]) + nonce + full + empty
+    assert code_of(stored, AGE_ONLY) == "artefact_corrupt"
 
 
 def test_a_header_without_end_is_refused_in_bounded_memory() -> None:
