@@ -56,6 +56,7 @@ class Lease:
         self._reason: Exception | None = None
         self._callbacks: dict[int, Callable[[], None]] = {}
         self._lock = threading.Lock()
+        self._lines: list[LogLine] = []
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._beat, name=f"lease-{job.pk}", daemon=True)
@@ -70,6 +71,7 @@ class Lease:
         self._stop.set()
         self._wake.set()
         self._thread.join()
+        self._write_log()
 
     # What the run calls
 
@@ -111,7 +113,11 @@ class Lease:
         return lambda: self._forget(key)
 
     def log(self, message: str) -> None:
-        LogLine.objects.create(job_kind=self.job.kind, job_id=self.job.pk, attempt=self.job.attempt, message=message)
+        """Adds a line to the job's log, from any thread; the heartbeat writes it at once."""
+        line = LogLine(job_kind=self.job.kind, job_id=self.job.pk, attempt=self.job.attempt, message=message)
+        with self._lock:
+            self._lines.append(line)
+        self._wake.set()
 
     @property
     def own_rows(self) -> Any:
@@ -140,10 +146,21 @@ class Lease:
                 if self._stop.is_set():
                     return
                 self._wake.clear()
+                self._write_log()
                 self._renew()
                 self._watch()
         finally:
             connection.close()
+
+    def _write_log(self) -> None:
+        with self._lock:
+            lines, self._lines = self._lines, []
+        try:
+            LogLine.objects.bulk_create(lines)
+        except DatabaseFault as fault:
+            logger.warning("the log of %s waits: %s", self.job.pk, type(fault).__name__)
+            with self._lock:
+                self._lines = lines + self._lines
 
     def _renew(self) -> None:
         asked = time.monotonic()

@@ -96,7 +96,14 @@ def _store(
 
     lease.phase("dump", estimate=dump.bytes_total_estimate)
     lease.log(f"dumping to {copy.key}")
-    with encode(dump, encoding=encoding, taps=[structure.feed], check=lease.check, progress=lease.progress) as reader:
+    with encode(
+        dump,
+        encoding=encoding,
+        taps=[structure.feed],
+        check=lease.check,
+        progress=lease.progress,
+        abort=dump.abort,
+    ) as reader:
         size = storage.write(copy.key, reader, on_upload=on_upload, check=lease.check)
         digests = reader.digests
     if size != digests.size:

@@ -92,6 +92,9 @@ class Dump(Protocol):
     extension: str  # of the plain stream, with its dot: ".dump", ".sql"
     bytes_total_estimate: int | None
 
+    def abort(self) -> None:
+        """Wakes a `readinto` that waits in another thread: it raises soon. Harmless after the end."""
+
     def readinto(self, buffer: bytearray | memoryview) -> int: ...
 
     @property
