@@ -5,7 +5,7 @@ from typing import Any
 
 from demo.client import Client
 from demo.compare import Comparison, compare
-from demo.opening import list_archive
+from demo.opening import open_archive
 from demo.screen import MB, Running, Screen
 from demo.shop import Shop
 from demo.site import Site
@@ -64,9 +64,9 @@ def _verify(screen: Screen, client: Client, backup: dict[str, Any]) -> None:
 def _open_without_us(screen: Screen, site: Site, shop: Shop, backup: dict[str, Any]) -> None:
     with screen.step("Open the artefact without Backupsite") as running:
         artefact = site.data / "backups" / backup["path"]
-        listed = list_archive(artefact, identity=site.data / "keys" / "age_identity", bin_dir=shop.server.bin_dir)
-        running.step.moved = int(backup["size"])
-        running.step.note = f"{listed.how}: {listed.entries} entries"
+        opened = open_archive(artefact, identity=site.data / "keys" / "age_identity", bin_dir=shop.server.bin_dir)
+        running.step.moved = int(backup["original_size"])
+        running.step.note = f"{opened.how}: {opened.objects} objects"
 
 
 def _restore(screen: Screen, client: Client, backup: dict[str, Any]) -> None:

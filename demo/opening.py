@@ -1,7 +1,8 @@
-"""Opens an artefact without Backupsite: `age -d | zstd -dc | pg_restore -l`, with what the machine has."""
+"""Opens an artefact without Backupsite: `age -d | zstd -dc | pg_restore`, with what the machine has."""
 
 import shutil
 import subprocess
+import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,59 +12,63 @@ import zstandard
 
 
 @dataclass(frozen=True)
-class Listing:
-    """`how` names the tools; `entries` counts the archive's table of contents."""
+class Opening:
+    """`how` names the tools; `objects` is how many pg_restore would create."""
 
     how: str
-    entries: int
+    objects: int
 
 
-def list_archive(artefact: Path, *, identity: Path, bin_dir: Path) -> Listing:
-    """Lists a `.dump.zst.age` artefact. Raises RuntimeError with the tools' own words when it does not open."""
-    pg_restore = str(bin_dir / "pg_restore")
+def open_archive(artefact: Path, *, identity: Path, bin_dir: Path) -> Opening:
+    """Reads a `.dump.zst.age` artefact to its end. Raises RuntimeError with the tools' own words when it cannot."""
+    pg_restore = [str(bin_dir / "pg_restore"), "--verbose", "--file=/dev/null"]
     if shutil.which("age") and shutil.which("zstd"):
-        commands = [["age", "-d", "-i", str(identity), str(artefact)], ["zstd", "-dc"], [pg_restore, "-l"]]
-        return Listing("age -d | zstd -d | pg_restore -l", _count(_pipe(commands)))
+        decrypt = ["age", "-d", "-i", str(identity), str(artefact)]
+        return Opening("age -d | zstd -d | pg_restore", _count(_pipe([decrypt, ["zstd", "-dc"], pg_restore])))
     # A bare machine has neither; the two formats' own libraries stand in for their commands.
     key = pyrage.x25519.Identity.from_str(_secret_line(identity))
-    with (
-        artefact.open("rb") as stored,
-        subprocess.Popen(
-            [pg_restore, "-l"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        ) as tool,
-    ):
-        plain = zstandard.ZstdDecompressor().stream_reader(pyrage.decrypt(stored.read(), [key]))
-        output, error = tool.communicate(plain.read())
-    if tool.returncode:
-        raise RuntimeError(f"pg_restore -l: {error.decode(errors='replace').strip()}")
-    return Listing("no age or zstd command here; pyrage, zstandard and pg_restore -l", _count(output))
+    stored = pyrage.decrypt(artefact.read_bytes(), [key])
+    done = subprocess.run(pg_restore, input=_decompress(stored), capture_output=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"pg_restore: {done.stderr.decode(errors='replace').strip()[-500:]}")
+    return Opening("no age or zstd command here; pyrage | zstandard | pg_restore", _count(done.stderr))
+
+
+def _decompress(stored: bytes) -> bytes:
+    frame = zstandard.ZstdDecompressor().decompressobj()
+    plain = frame.decompress(stored)
+    if not frame.eof:
+        raise RuntimeError("zstandard: the frame ends too early")
+    return plain
 
 
 def _secret_line(identity: Path) -> str:
     return next(line for line in identity.read_text().splitlines() if line.startswith("AGE-SECRET-KEY-"))
 
 
-def _count(listing: bytes) -> int:
-    return sum(1 for line in listing.splitlines() if line and not line.startswith(b";"))
+def _count(verbose: bytes) -> int:
+    return sum(1 for line in verbose.splitlines() if line.startswith(b"pg_restore: creating "))
 
 
 def _pipe(commands: list[list[str]]) -> bytes:
-    """The output of the last one. Raises RuntimeError when any of them fails."""
-    with ExitStack() as stack:
+    """What the last one said on stderr. Raises RuntimeError when any of them fails."""
+    with ExitStack() as stack, tempfile.TemporaryFile() as said:
         tools: list[subprocess.Popen[bytes]] = []
         for command in commands:
-            before = tools[-1].stdout if tools else subprocess.DEVNULL
-            tools.append(
-                stack.enter_context(
-                    subprocess.Popen(command, stdin=before, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-                )
+            last = command is commands[-1]
+            tool = subprocess.Popen(
+                command,
+                stdin=tools[-1].stdout if tools else subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL if last else subprocess.PIPE,
+                stderr=said if last else None,
             )
+            tools.append(stack.enter_context(tool))
             if tools[1:] and tools[-2].stdout:
                 tools[-2].stdout.close()  # so that the earlier tool notices when the later one ends
-                tools[-2].stdout = None
-        output, _ = tools[-1].communicate()
-        for tool in tools:
-            error = tool.stderr.read() if tool.stderr and not tool.stderr.closed else b""
-            if tool.wait():
-                raise RuntimeError(f"{tool.args!r}: {error.decode(errors='replace').strip()}")
-    return output
+        statuses = [tool.wait() for tool in tools]
+        said.seek(0)
+        words = said.read()
+    if any(statuses):
+        names = ", ".join(f"{command[0]} {status}" for command, status in zip(commands, statuses, strict=True))
+        raise RuntimeError(f"the artefact does not open: {names}: {words[-500:].decode(errors='replace')}")
+    return words

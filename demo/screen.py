@@ -10,6 +10,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 
 MB = 1_000_000
+WIDTH_OF_A_FILE = 150
 
 
 @dataclass
@@ -29,15 +30,18 @@ class Step:
 class Screen:
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console()
+        if not self.console.is_terminal:
+            self.console.width = WIDTH_OF_A_FILE
         self.steps: list[Step] = []
         self._bars = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description:<34}"),
+            TextColumn("{task.description:<36}"),
             BarColumn(bar_width=30),
             TextColumn("{task.fields[figures]}"),
             TimeElapsedColumn(),
             console=self.console,
             transient=True,
+            disable=not self.console.is_terminal,  # in a log file, one line a step is enough
         )
 
     @contextmanager
@@ -54,10 +58,13 @@ class Screen:
             self._bars.stop()
         self.steps.append(running.step)
         step = running.step
-        self.console.print(f"[green]✓[/] {name:<34} {step.seconds:6.1f} s  [dim]{step.note}[/]", highlight=False)
+        self.console.print(
+            f"[green]✓[/] {name:<36} {step.seconds:6.1f} s  [dim]{step.note}[/]", highlight=False, soft_wrap=True
+        )
 
     def table(self) -> None:
-        table = Table("step", title="What the demo did", title_justify="left")
+        table = Table(title="What the demo did", title_justify="left")
+        table.add_column("step", no_wrap=True)
         for heading in ("seconds", "MB", "MB/s"):
             table.add_column(heading, justify="right")
         table.add_column("result", overflow="fold")

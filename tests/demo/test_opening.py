@@ -9,7 +9,7 @@ import pyrage
 import pytest
 import zstandard
 
-from demo.opening import list_archive
+from demo.opening import open_archive
 from tests.servers.postgres import PostgresServer
 
 
@@ -37,11 +37,23 @@ def artefact(
     return stored, identity
 
 
-def test_it_lists_the_archive(machine: str, artefact: tuple[Path, Path], postgres18: PostgresServer) -> None:
+def test_it_reads_the_archive_to_its_end(machine: str, artefact: tuple[Path, Path], postgres18: PostgresServer) -> None:
     stored, identity = artefact
-    listed = list_archive(stored, identity=identity, bin_dir=postgres18.bin_dir)
-    assert listed.entries == 2  # the table, and its rows
-    assert ("pyrage" in listed.how) == (machine == "libraries")
+    opened = open_archive(stored, identity=identity, bin_dir=postgres18.bin_dir)
+    assert opened.objects == 1
+    assert ("pyrage" in opened.how) == (machine == "libraries")
+
+
+@pytest.mark.usefixtures("machine")
+def test_an_archive_cut_before_it_was_encrypted_does_not_open(
+    artefact: tuple[Path, Path], postgres18: PostgresServer
+) -> None:
+    stored, identity = artefact
+    key = pyrage.x25519.Identity.from_str(identity.read_text().splitlines()[1])
+    whole = pyrage.decrypt(stored.read_bytes(), [key])
+    stored.write_bytes(pyrage.encrypt(whole[:-2000], [key.to_public()]))
+    with pytest.raises(RuntimeError):
+        open_archive(stored, identity=identity, bin_dir=postgres18.bin_dir)
 
 
 @pytest.mark.usefixtures("machine")
@@ -49,4 +61,4 @@ def test_a_cut_artefact_does_not_open(artefact: tuple[Path, Path], postgres18: P
     stored, identity = artefact
     stored.write_bytes(stored.read_bytes()[:-1000])
     with pytest.raises((RuntimeError, pyrage.DecryptError)):
-        list_archive(stored, identity=identity, bin_dir=postgres18.bin_dir)
+        open_archive(stored, identity=identity, bin_dir=postgres18.bin_dir)
