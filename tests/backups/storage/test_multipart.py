@@ -1,11 +1,13 @@
 """The multipart writer against a store that only counts, for sizes no test could really store."""
 
+import base64
 import hashlib
 import threading
 import time
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from backups.storage.multipart import store
 from backups.storage.parts import MOST_PARTS, part_size
@@ -36,6 +38,7 @@ class CountingClient:
         assert 1 <= number <= MOST_PARTS
         time.sleep(self.delay_s)
         self.parts[number] = call["Body"].read()
+        assert call["ContentMD5"] == base64.b64encode(hashlib.md5(self.parts[number]).digest()).decode()
         return {"ETag": f'"{hashlib.md5(self.parts[number]).hexdigest()}"'}
 
     def complete_multipart_upload(self, **call: Any) -> dict[str, Any]:
@@ -168,3 +171,27 @@ def test_a_cancel_during_a_long_part_is_heard() -> None:
         store(target(client), Producer(10_000), on_upload=client.record, check=check, plan=lambda number: TINY)
     assert len(client.parts) == 0
     assert not client.open
+
+
+@pytest.mark.parametrize("came_to_be", [True, False])
+def test_a_completion_whose_answer_was_lost_is_settled_by_the_object_itself(came_to_be: bool) -> None:
+    """The try after it is told that there is no such upload: because it was completed, or because it was aborted."""
+
+    class Forgetful(CountingClient):
+        def complete_multipart_upload(self, **call: Any) -> dict[str, Any]:
+            if came_to_be:
+                super().complete_multipart_upload(**call)
+            raise ClientError({"Error": {"Code": "NoSuchUpload"}}, "CompleteMultipartUpload")
+
+        def head_object(self, **where: Any) -> dict[str, Any]:
+            if self.stored is None:
+                raise ClientError({"Error": {"Code": "404"}}, "HeadObject")
+            return super().head_object()
+
+    client = Forgetful()
+    if came_to_be:
+        assert store(target(client), Producer(100), on_upload=client.record, plan=lambda number: TINY) == 100
+        return
+    with pytest.raises(BackupError) as raised:
+        store(target(client), Producer(100), on_upload=client.record, plan=lambda number: TINY)
+    assert raised.value.code == "object_missing"
