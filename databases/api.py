@@ -164,7 +164,7 @@ class DatabaseSerializer(StrictSerializer):
     def get_next_runs(self, database: Database) -> list[Any]:
         if not database.enabled:
             return []
-        now = self.context.setdefault("now", timezone.now())
+        now = timezone.now()
         field = serializers.DateTimeField()
         return [field.to_representation(at) for at in next_runs(database.schedule, database.timezone, after=now)]
 

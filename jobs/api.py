@@ -65,6 +65,5 @@ class RoleOfActions:
     `starts_job` names the actions that start a job: an `Idempotency-Key` is honoured there.
     """
 
-    action: str | None
     roles: ClassVar[dict[str, Role]] = {}
     starts_job: ClassVar[frozenset[str]] = frozenset()

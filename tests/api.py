@@ -14,14 +14,16 @@ from jobs.models import Status
 
 
 def user_with(role: str, *, username: str = "", password: str | None = None) -> Any:
-    user = get_user_model().objects.create_user(username or f"the-{role}", password=password)
+    name = username or f"the-{role}"
+    users = get_user_model().objects
+    user = users.filter(username=name).first() or users.create_user(name, password=password)
     if role != "nobody":
         user.groups.add(Group.objects.get_or_create(name=role)[0])
     return user
 
 
 def api(role: str = "admin") -> APIClient:
-    """A client that is logged in as a new user of this role."""
+    """A client that is logged in as the user of this role."""
     client = APIClient()
     client.force_authenticate(user_with(role))
     return client

@@ -1,7 +1,7 @@
 """A Database with what is promised about it: where its backups go, and how the last ones went."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from django.db import transaction
 from drf_spectacular.utils import extend_schema_field
@@ -60,11 +60,11 @@ class DatabaseSerializer(base.DatabaseSerializer):
 
     def _default_destinations(self) -> list[str]:
         """Asked once for a whole list."""
-        if "default_destinations" not in self.context:
+        context = cast(dict[str, Any], self.context)
+        if "default_destinations" not in context:
             default = Destination.objects.filter(is_default=True).values_list("pk", flat=True)
-            self.context["default_destinations"] = list(default)
-        found: list[str] = self.context["default_destinations"]
-        return found
+            context["default_destinations"] = list(default)
+        return list(context["default_destinations"])
 
 
 class DatabaseViewSet(base.DatabaseViewSet):

@@ -16,6 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
+from rest_framework.exceptions import APIException
 from rest_framework.permissions import AllowAny
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
@@ -41,6 +42,15 @@ class Bytes(BaseRenderer):
 
     def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
         raise NotImplementedError("The view answers with the bytes.")
+
+
+class RangeNotSatisfiable(APIException):
+    status_code = 416
+    default_code = "range_not_satisfiable"
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"The artefact ends at byte {size}.")
+        self.headers = {"Content-Range": f"bytes */{size}"}
 
 
 class Readable(Protocol):
@@ -142,7 +152,7 @@ def _stored(backup: Backup, copy: Copy, request: Request) -> HttpResponseBase:
     try:
         part = _range(request, etag, size)
     except NotSatisfiable:
-        return HttpResponse(status=416, headers={"Content-Range": f"bytes */{size}", **headers})
+        raise RangeNotSatisfiable(size) from None
     whole = part or ByteRange(start=0, length=size)
     headers["Content-Length"] = str(whole.length)
     if part:

@@ -35,7 +35,7 @@ class BackupSerializer(JobSerializer):
     engine = serializers.CharField(read_only=True)
     type = serializers.ChoiceField(choices=Backup.Type.choices, read_only=True)
     trigger = serializers.ChoiceField(choices=Backup.Trigger.choices, read_only=True)
-    label = serializers.CharField(read_only=True)
+    label = serializers.CharField(read_only=True)  # type: ignore[assignment]  # hides Field.label
     locked = serializers.BooleanField(read_only=True)
     include = serializers.ListField(child=serializers.CharField(), read_only=True)
     exclude = serializers.ListField(child=serializers.CharField(), read_only=True)
@@ -69,12 +69,16 @@ class BackupRequestSerializer(StrictSerializer):
     type = serializers.ChoiceField(choices=Backup.Type.choices, default=Backup.Type.FULL)
     include = names()
     exclude = names()
-    label = serializers.CharField(max_length=200, allow_blank=True, required=False)
+    label = serializers.CharField(  # type: ignore[assignment]  # hides Field.label
+        max_length=200, allow_blank=True, required=False
+    )
     scheduled_at = serializers.DateTimeField(allow_null=True, required=False)
 
 
 class BackupChangeSerializer(StrictSerializer):
-    label = serializers.CharField(max_length=200, allow_blank=True, required=False)
+    label = serializers.CharField(  # type: ignore[assignment]  # hides Field.label
+        max_length=200, allow_blank=True, required=False
+    )
     locked = serializers.BooleanField(required=False, help_text="A locked backup is deleted by nobody.")
 
 

@@ -8,7 +8,10 @@ from jobs.models import Status
 
 
 def mark_backup(*, backup: Backup, label: str | None = None, locked: bool | None = None) -> Backup:
-    """None leaves as it is. A locked backup is deleted by nobody. Raises BackupError(code="wrong_state") while deleting."""
+    """None leaves as it is. A locked backup is deleted by nobody.
+
+    Raises BackupError(code="wrong_state") while the backup is being deleted.
+    """
     values = {name: value for name, value in {"label": label, "locked": locked}.items() if value is not None}
     with transaction.atomic():
         row = Backup.objects.select_for_update().get(pk=backup.pk)

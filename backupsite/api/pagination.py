@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from django.db.models import QuerySet
 from rest_framework.exceptions import ValidationError
 from rest_framework.pagination import PageNumberPagination
 from rest_framework.request import Request
@@ -17,7 +16,7 @@ class Pages(PageNumberPagination):
     page_size_query_param = "page_size"
     page_size_query_description = "Rows on a page: 50 unless told, never more than 200."
 
-    def paginate_queryset(self, queryset: QuerySet[Any], request: Request, view: Any = None) -> list[Any] | None:
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any] | None:
         for name in ("page", "page_size"):
             value = request.query_params.get(name, "1")
             if not (value.isascii() and value.isdigit() and int(value[:20]) > 0):

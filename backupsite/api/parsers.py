@@ -12,7 +12,7 @@ MAX_BODY = 1 << 20  # 1 MiB: PEM certificates and long table lists fit many time
 
 
 class StrictJSONParser(BaseParser):
-    """Refuses bodies over 1 MiB (413), NaN and Infinity, doubled names, NUL, lone surrogates and absurd nesting (400)."""
+    """Refuses bodies over 1 MiB (413); NaN, doubled names, NUL, lone surrogates and absurd nesting (400)."""
 
     media_type = "application/json"
 

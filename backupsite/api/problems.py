@@ -84,7 +84,7 @@ def _body(error: Exception, headers: dict[str, str]) -> dict[str, Any] | None:
         case RequestDataTooBig():
             return problem(413, "too_large", str(error))
         case OperationalError():
-            logger.exception("the site's database did not answer")
+            logger.error("the site's database did not answer", exc_info=error)
             headers["Retry-After"] = str(RETRY_AFTER_S)
             return problem(503, "unavailable", "The site's database does not answer just now.")
     return None
@@ -98,6 +98,7 @@ def _expected(error: BackupError, headers: dict[str, str]) -> dict[str, Any]:
 
 
 def _from_framework(error: exceptions.APIException, headers: dict[str, str]) -> dict[str, Any]:
+    headers.update(getattr(error, "headers", {}))
     if header := getattr(error, "auth_header", None):
         headers["WWW-Authenticate"] = header
     if (wait := getattr(error, "wait", None)) is not None:

@@ -5,12 +5,12 @@ from typing import Any
 from rest_framework.routers import SimpleRouter
 from rest_framework.viewsets import ViewSetMixin
 
-from backupsite.api.idempotency import Idempotent
-from backupsite.api.keys import ApiKeyViewSet
 from backups.api.backups import BackupViewSet
 from backups.api.databases import DatabaseViewSet
 from backups.api.destinations import DestinationViewSet
 from backups.api.runs import RestoreViewSet, VerificationViewSet
+from backupsite.api.idempotency import Idempotent
+from backupsite.api.keys import ApiKeyViewSet
 
 
 class Router(SimpleRouter):
