@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.servers import keeper
+from tests.servers.fetch import Missing, browser
 from tests.servers.postgres import PostgresServer
 from tests.servers.redis import RedisServer
 from tests.servers.s3 import S3Server
@@ -103,3 +104,12 @@ def redis_server() -> RedisServer:
     found = _shared("redis")
     assert isinstance(found, RedisServer)
     return found
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Path:
+    """The browser's executable, for playwright's `executable_path`."""
+    try:
+        return browser()
+    except Missing as missing:
+        pytest.skip(str(missing))

@@ -87,9 +87,20 @@ def tool(name: str) -> Path:
     return Path(found)
 
 
+def browser() -> Path:
+    """Chromium or Chrome of the machine. Raises Missing when there is none."""
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if found := shutil.which(name):
+            return Path(found)
+    raise Missing("No browser for the tests: install chromium (Ubuntu packs none: install google-chrome)")
+
+
 def install_tools(names: Sequence[str]) -> None:
     """Installs the tools that are missing with apt, as root or through sudo. Raises Missing when it cannot."""
     packages = [_TOOLS[name] for name in names if shutil.which(name) is None]
+    if "chromium" in packages and _is_ubuntu():
+        packages.remove("chromium")
+        print("Ubuntu packs no chromium that runs here: tests with a browser are skipped unless there is google-chrome")
     if not packages:
         return
     apt = ["apt-get", "-q", "-y"]
@@ -108,6 +119,10 @@ def install_tools(names: Sequence[str]) -> None:
         )
     except subprocess.CalledProcessError as error:
         raise Missing(f"Could not install {' '.join(packages)}: run it as root, or install them by hand") from error
+
+
+def _is_ubuntu() -> bool:
+    return platform.freedesktop_os_release().get("ID") == "ubuntu"
 
 
 def _fetch_once(folder: Path, make: Callable[[Path], None]) -> None:

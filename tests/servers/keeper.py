@@ -10,13 +10,12 @@ import pickle
 import select
 import shutil
 import signal
-import subprocess
 import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from tests.servers.fetch import Missing, locked
+from tests.servers.fetch import REPOSITORY, Missing, locked
 from tests.servers.postgres import start_postgres
 from tests.servers.process import ServerError
 from tests.servers.redis import start_redis
@@ -51,19 +50,24 @@ def shared(kind: str, room: Path, owner: int) -> Any:
 def _launch(kind: str, room: Path, owner: int) -> None:
     """Returns when the keeper has written its answer or its failure."""
     reader, writer = os.pipe()
-    keeper = subprocess.Popen(
+    errors = room / f"{kind}.err"
+    # Not a Popen: whoever asked first may end before the keeper does, and must not wait for it.
+    keeper = os.posix_spawn(
+        sys.executable,
         [sys.executable, "-m", "tests.servers.keeper", kind, str(room), str(owner)],
-        cwd=Path(__file__).resolve().parents[2],
-        stdin=subprocess.DEVNULL,
-        stdout=writer,
-        stderr=(room / f"{kind}.err").open("wb"),
-        start_new_session=True,
+        {**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_DUP2, writer, 1),
+            (os.POSIX_SPAWN_OPEN, 2, str(errors), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600),
+        ],
+        setsid=True,
     )
     os.close(writer)
-    (room / f"{kind}.pid").write_text(str(keeper.pid))
+    (room / f"{kind}.pid").write_text(str(keeper))
     with os.fdopen(reader, "rb") as pipe:
         if pipe.readline() != b"ready\n":
-            (room / f"{kind}.failed").write_text((room / f"{kind}.err").read_text() or f"the keeper of {kind} ended")
+            (room / f"{kind}.failed").write_text(errors.read_text() or f"the keeper of {kind} ended")
 
 
 def stop_all(room: Path) -> None:

@@ -106,7 +106,7 @@ def start_postgres(version: int, folder: Path, *, ssl: bool = False) -> Iterator
         _hand_over(folder)
 
         def ready() -> bool:
-            probe = [bin_dir / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port), "-t", "1"]
+            probe = [str(bin_dir / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port), "-t", "1"]
             return subprocess.run(probe, check=False).returncode == 0
 
         command = [str(bin_dir / "postgres"), "-D", str(folder / "data")]

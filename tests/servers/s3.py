@@ -32,7 +32,7 @@ class S3Server:
     region: str = "us-east-1"
 
     def client(self) -> "S3Client":
-        return boto3.client(
+        client: S3Client = boto3.client(
             "s3",
             endpoint_url=self.endpoint_url,
             aws_access_key_id=self.access_key,
@@ -40,6 +40,7 @@ class S3Server:
             region_name=self.region,
             config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 1}),
         )
+        return client
 
     def make_bucket(self, name: str | None = None) -> str:
         """A new bucket, by a name nobody has when none is given."""

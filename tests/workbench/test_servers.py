@@ -64,7 +64,7 @@ def test_postgres_with_tls_lets_a_client_certificate_in_and_leaves_nothing_behin
             "PGSSLCERT": str(server.tls.client_cert),
             "PGSSLKEY": str(server.tls.client_key),
         }
-        command = [server.bin_dir / "psql", "-Atc", "SELECT current_user", "-d", "postgres"]
+        command = [str(server.bin_dir / "psql"), "-Atc", "SELECT current_user", "-d", "postgres"]
         done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
         assert done.stdout == f"{CERTIFICATE_ROLE}\n", done.stderr
         assert psutil.Process(server.pid).name() == "postgres"
