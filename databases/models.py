@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -18,6 +19,11 @@ RESERVED_IDS = frozenset({"doc", "create"})
 
 def make_database_id() -> str:
     return make_id("db")
+
+
+def default_encryption() -> str:
+    """What BACKUPSITE_ENCRYPTION says, for Databases that do not say themselves."""
+    return str(settings.BACKUPSITE_DEFAULT_ENCRYPTION)
 
 
 def inherit() -> str:
@@ -72,7 +78,7 @@ class Database(models.Model):
     keep_yearly = _keep(_("Keep one backup for each of so many years."))
     compression = models.CharField(max_length=4, choices=Compression.choices, default=Compression.ZSTD)
     compression_level = models.SmallIntegerField(null=True, blank=True)
-    encryption = models.CharField(max_length=4, choices=Encryption.choices, default=Encryption.NONE)
+    encryption = models.CharField(max_length=4, choices=Encryption.choices, default=default_encryption)
     encryption_recipients = models.JSONField(null=True, blank=True)  # null = the site's own recipients
     package = models.BooleanField(default=False)
     queue = models.CharField(max_length=63, blank=True, validators=[RegexValidator(r"^[A-Za-z0-9_.-]+$")])
