@@ -1,0 +1,93 @@
+"""Requests made up from the schema, good and bad: no 500, and no answer that the schema does not describe."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from backups.models import Backup, Destination, Restore, Verification
+from backupsite.api.models import ApiKey
+from backupsite.api.services.api_keys import create_api_key
+from backupsite.wsgi import application
+from databases.models import Database
+from tests.api import make_backup, make_database, make_destination
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow, pytest.mark.timeout(900)]
+EXAMPLES = 12
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+
+
+def put_rows(folder: Path) -> dict[str, dict[str, str]]:
+    """The rows that requests are about, as new; requests never reach another server or folder than these."""
+    for model in (Restore, Verification, Backup, Database, Destination):
+        if model is Backup:
+            for backup in Backup.objects.all():
+                backup.copies.all().delete()
+        model._default_manager.all().delete()
+    database = make_database("shop", host="127.0.0.1", port=1, schedule="30 3 * * *")
+    backup = make_backup(database, destination=make_destination(folder))
+    restore = Restore.objects.create(backup=backup, backup_label=backup.pk, target=database, target_name="Shop")
+    run = Verification.objects.create(backup=backup, backup_label=backup.pk, status="completed")
+    ids = {"backups": backup.pk, "databases": "shop", "destinations": "local"}
+    ids |= {"restores": restore.pk, "verifications": run.pk, "keys": ApiKey.objects.latest("created_at").pk}
+    return {room: {"id": pk} for room, pk in ids.items()}
+
+
+def strategy_for(operation: Any, ids: dict[str, str] | None) -> Any:
+    """Requests as they should be and as they should not; half of them about a row that is there."""
+    modes = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
+    made = [operation.as_strategy(generation_mode=mode) for mode in modes]
+    if ids and "{id}" in operation.path:
+        made += [operation.as_strategy(generation_mode=mode, path_parameters=ids) for mode in modes]
+    return st.one_of(*made)
+
+
+def ask_many(operation: Any, ids: Callable[[], dict[str, dict[str, str]]], headers: dict[str, str]) -> None:
+    room = operation.path.split("/")[2]
+
+    @settings(
+        max_examples=EXAMPLES,
+        derandomize=True,
+        deadline=None,
+        database=None,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(data=st.data())
+    def ask(data: Any) -> None:
+        case = data.draw(strategy_for(operation, ids().get(room)))
+        case.call_and_validate(headers=headers, checks=CHECKS)
+
+    ask()
+
+
+def test_no_request_finds_a_defect(tmp_path: Path) -> None:
+    schema = schemathesis.openapi.from_wsgi("/api/schema", application)
+    _, secret = create_api_key(name="schemathesis", role="admin")
+    create_api_key(name="to be revoked", role="viewer")
+    faults = []
+    for result in schema.get_all_operations():
+        operation = result.ok()
+        try:
+            ask_many(operation, lambda: put_rows(tmp_path / "artefacts"), {"Authorization": f"Api-Key {secret}"})
+        except Exception as fault:  # noqa: BLE001  every operation is tried, and all faults are told at once
+            faults.append(f"{operation.label}: {fault}")
+    assert not faults, "\n\n".join(faults)
