@@ -36,12 +36,12 @@ def main() -> int:
         return 130
     command = " ".join(["python -m benchmarks", *sys.argv[1:]])
     text = page(figures, rounds=arguments.rounds, command=command, folder=REPOSITORY)
-    console.print(summary(figures), markup=False, highlight=False)
+    console.print(summary(figures), markup=False, highlight=False, soft_wrap=True)
     if arguments.size_mb >= FULL_SIZE_MB and arguments.rounds >= FULL_ROUNDS:
         PAGE.write_text(text, encoding="utf-8")
         console.print(f"Written: {PAGE.relative_to(REPOSITORY)}")
     else:
-        console.print(text, markup=False, highlight=False)
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
         console.print("A quick run: docs/benchmarks.md is left as it was.")
     return 0
 

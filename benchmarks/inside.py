@@ -1,6 +1,6 @@
 """`python -m benchmarks.inside COUNT`, with the site's settings: fills its tables up to COUNT backups, counts queries.
 
-Prints JSON: the queries of each page, and a session's key to fetch them with.
+Prints JSON: the queries of each page, and the cookie of a session to fetch them with.
 """
 
 import json
@@ -69,6 +69,7 @@ def fill(missing: int) -> None:
 
 
 def measure(paths: dict[str, str]) -> dict[str, object]:
+    from django.conf import settings
     from django.contrib.auth import get_user_model
     from django.db import connection
     from django.test import Client
@@ -84,7 +85,7 @@ def measure(paths: dict[str, str]) -> dict[str, object]:
         if answer.status_code != 200:
             raise SystemExit(f"{path}: {answer.status_code} {answer.content[:500]!r}")
         queries[name] = len(captured)
-    return {"queries": queries, "session": client.session.session_key}
+    return {"queries": queries, "cookie": f"{settings.SESSION_COOKIE_NAME}={client.session.session_key}"}
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from typing import Any
 
 from benchmarks.figures import Page
 from benchmarks.inside import path_of
@@ -20,12 +21,12 @@ def measure(world: World) -> dict[str, Page]:
     few, many = _fill(world, FEW), _fill(world, MANY)
     pages = {}
     for name, path in path_of(MANY).items():
-        seconds = [_fetch(world, path, many["session"]) for _ in range(REPEATS + 1)][1:]
+        seconds = [_fetch(world, path, many["cookie"]) for _ in range(REPEATS + 1)][1:]
         pages[name] = Page(seconds, many["queries"][name], few["queries"][name])
     return pages
 
 
-def _fill(world: World, count: int) -> dict[str, dict[str, int]]:
+def _fill(world: World, count: int) -> dict[str, Any]:
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.inside", str(count)],
         cwd=REPOSITORY,
@@ -36,12 +37,12 @@ def _fill(world: World, count: int) -> dict[str, dict[str, int]]:
     )
     if done.returncode:
         raise RuntimeError(f"benchmarks.inside: {done.stderr.strip()[-2000:]}")
-    answer: dict[str, dict[str, int]] = json.loads(done.stdout.splitlines()[-1])
+    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return answer
 
 
-def _fetch(world: World, path: str, session: object) -> float:
-    request = urllib.request.Request(world.site.url + path, headers={"Cookie": f"sessionid={session}"})
+def _fetch(world: World, path: str, cookie: str) -> float:
+    request = urllib.request.Request(world.site.url + path, headers={"Cookie": cookie})
     started = time.monotonic()
     with urllib.request.urlopen(request, timeout=60) as response:
         body = response.read()

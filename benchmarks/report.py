@@ -78,7 +78,7 @@ def summary(figures: Figures) -> str:
 
 
 def _amount(target: Target) -> str:
-    return f"{target.value:.2f} {target.unit} (target: at most {target.limit:g} {target.unit})"
+    return f"{target.measured} (target: at most {target.limit:g} {target.unit})"
 
 
 def _machine(figures: Figures, folder: Path) -> list[str]:
@@ -103,7 +103,7 @@ def _read(path: str) -> list[str]:
 
 def _targets(found: list[Target]) -> list[str]:
     rows = [
-        f"| {one.what} | {one.value:.2f} {one.unit} | {one.limit:g} {one.unit} | {'met' if one.met else '**missed**'} |"
+        f"| {one.what} | {one.measured} | {one.limit:g} {one.unit} | {'met' if one.met else '**missed**'} |"
         for one in found
     ]
     return ["| what | measured | at most | |", "|---|---|---|---|", *rows]

@@ -66,7 +66,7 @@ class World:
 
 @contextmanager
 def opened_world(folder: Path, *, size_mb: int) -> Iterator[World]:
-    """Everything started, filled and registered; stopped and removed at the end."""
+    """Everything started, filled and registered; stopped and removed at the end, except for the log of a failure."""
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "out").mkdir(parents=True)
     _need_space(folder, size_mb)
@@ -85,8 +85,12 @@ def opened_world(folder: Path, *, size_mb: int) -> Iterator[World]:
                 world = World(folder, shop, site, site.login(), size)
                 _register(world)
                 yield world
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder)
+    except BaseException:
+        for path in folder.iterdir():
+            if path.suffix != ".log":  # the error's message points there
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        raise
 
 
 def _need_space(folder: Path, size_mb: int) -> None:
