@@ -165,6 +165,11 @@ class Engine(ABC):
         self.settings = settings or {}
 
     @classmethod
+    def tools(cls, settings: Mapping[str, Any]) -> tuple[str, ...] | None:
+        """Versions of the tools found on this host, a text each; None for an engine that needs none."""
+        return None
+
+    @classmethod
     @abstractmethod
     def validate(cls, connection: Connection, options: Any) -> dict[str, str]:
         """Faults of a configuration by field name (`host`, `options.sslmode`), empty when none. Talks to nobody."""

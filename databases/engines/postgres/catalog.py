@@ -36,7 +36,11 @@ class Selection:
         return not (self.include or self.exclude or self.schemas)
 
 
-def tables(session: Session, selection: Selection, kinds: Sequence[str] = ("r", "p", "m")) -> list[Table]:
+def tables(
+    session: Session, selection: Selection, kinds: Sequence[str] = ("r", "p", "m"), *, sizes: bool = True
+) -> list[Table]:
+    """`sizes` needs a moment's lock on each table (the session's lock_timeout applies); without, they are 0."""
+    size = "pg_catalog.pg_table_size(c.oid)" if sizes else "0"
     where = [USER_SCHEMA, NOT_OF_EXTENSION, 'c.relkind = ANY (%s::"char"[])']
     parameters: list[Any] = [list(kinds)]
     for patterns, negate in ((selection.include, False), (selection.exclude, True)):
@@ -48,7 +52,7 @@ def tables(session: Session, selection: Selection, kinds: Sequence[str] = ("r", 
         where.append("(" + " OR ".join(["n.nspname ~ %s"] * len(selection.schemas)) + ")")
     rows = session.rows(
         f"""SELECT format('%%I.%%I', n.nspname, c.relname), n.nspname, c.relkind::text,
-               pg_catalog.pg_table_size(c.oid), c.reltuples::bigint
+               {size}, c.reltuples::bigint
             FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
             WHERE {" AND ".join(where)} ORDER BY 4, 1""",
         parameters,
@@ -101,7 +105,7 @@ ORDER BY 1
 
 def unreadable(session: Session, selection: Selection) -> list[str]:
     """Tables and sequences of the selection that this user may not read."""
-    names = {table.name for table in tables(session, selection, kinds=("r", "p", "m", "S"))}
+    names = {table.name for table in tables(session, selection, kinds=("r", "p", "m", "S"), sizes=False)}
     rows = session.rows(
         """SELECT format('%I.%I', n.nspname, c.relname) FROM pg_catalog.pg_class c
            JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace

@@ -64,8 +64,7 @@ def _warnings(session: Session, selection: catalog.Selection) -> list[str]:
         )
     if not (superuser or bypass) and (hidden := catalog.row_secured(session)):
         warnings.append(f"Row security may hide rows of {_some(hidden)}: a backup would fail. Give BYPASSRLS.")
-    tables = catalog.tables(session, selection)
-    if not tables:
+    if not catalog.tables(session, selection, sizes=False):
         warnings.append("No table was found: a backup would hold no rows.")
     return warnings
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from databases.engines.base import Connection, DumpRequest
+from databases.engines.base import Connection, DumpRequest, Guard
 from databases.engines.postgres import catalog
 from databases.engines.postgres.clients import Client, pick
 from databases.engines.postgres.counts import RowCounter, counting
@@ -28,23 +28,21 @@ def selection_of(options: PostgresOptions, request: DumpRequest) -> catalog.Sele
     )
 
 
-def require_possible(session: Session, selection: catalog.Selection, request: DumpRequest) -> list[catalog.Table]:
-    """The tables of the dump. Raises BackupError: unsupported, nothing_matches."""
+def require_possible(session: Session, selection: catalog.Selection, request: DumpRequest) -> None:
+    """Raises BackupError: unsupported, nothing_matches."""
     if request.type not in ("full", "selective"):
         raise BackupError(f"PostgreSQL backups cannot be {request.type}.", code="unsupported", permanent=True)
     if request.type == "selective" and selection.whole:
         raise BackupError(
             "A selective backup needs tables to include or exclude.", code="nothing_matches", permanent=True
         )
-    tables = catalog.tables(session, selection)
-    if not tables and not selection.whole:
+    if not (selection.whole or catalog.tables(session, selection, sizes=False)):
         raise BackupError(
             "No table matches what is to be included.",
             code="nothing_matches",
             permanent=True,
             hint="Names are patterns like shop.orders or shop.order_*; without a schema the search_path applies.",
         )
-    return tables
 
 
 class PostgresDump:
@@ -90,13 +88,15 @@ class PostgresDump:
 def dump(
     connection: Connection, options: PostgresOptions, settings: Mapping[str, Any], request: DumpRequest
 ) -> Iterator[PostgresDump]:
-    with login(connection, options) as who, connect(who) as session:
-        client = pick(settings, at_least=session.server_major)
-        session.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        snapshot = session.value("SELECT pg_catalog.pg_export_snapshot()")
-        selection = selection_of(options, request)
-        tables = require_possible(session, selection, request)
-        facts = _facts(session, client, options, selection, tables)
+    with login(connection, options) as who, connect(who, lock_timeout_s=request.lock_timeout_s) as session:
+        with _stoppable(session, request.guard):
+            client = pick(settings, at_least=session.server_major)
+            session.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            snapshot = session.value("SELECT pg_catalog.pg_export_snapshot()")
+            selection = selection_of(options, request)
+            require_possible(session, selection, request)
+            tables = catalog.tables(session, selection)
+            facts = _facts(session, client, options, selection, tables)
         tool = _tool(client, who, options, selection, request, snapshot)
         with start(tool, guard=request.guard, stdout=PIPE) as process:
             if options.counts == "off":
@@ -104,6 +104,19 @@ def dump(
                 return
             with counting(session, tables) as counter:
                 yield PostgresDump(process, counter, facts, request)
+
+
+@contextmanager
+def _stoppable(session: Session, guard: Guard) -> Iterator[None]:
+    """Our own questions may wait for a lock too: an abort ends them, and the guard says why."""
+    forget = guard.on_abort(session.cancel)
+    try:
+        yield
+    except BackupError:
+        guard.check()
+        raise
+    finally:
+        forget()
 
 
 def _facts(

@@ -18,7 +18,7 @@ from databases.engines.base import (
     StructureCheck,
 )
 from databases.engines.postgres import check, dump, restore, verify
-from databases.engines.postgres.clients import pick
+from databases.engines.postgres.clients import clients, pick
 from databases.engines.postgres.login import login
 from databases.engines.postgres.options import PostgresOptions, faults_of
 from databases.engines.postgres.session import connect
@@ -32,6 +32,10 @@ class PostgresEngine(Engine):
     Options: ClassVar[type] = PostgresOptions
     connection_fields: ClassVar[frozenset[str]] = frozenset({"host", "port", "username", "password", "database_name"})
     supports: ClassVar[frozenset[str]] = frozenset({"full", "selective", "restore"})
+
+    @classmethod
+    def tools(cls, settings: Mapping[str, Any]) -> tuple[str, ...]:
+        return tuple(f"pg_dump, pg_restore, psql {client.text} in {client.folder}" for client in clients(settings))
 
     @classmethod
     def validate(cls, connection: Connection, options: Any) -> dict[str, str]:

@@ -36,6 +36,18 @@ KNOWN = (
         "The host name does not resolve: check its spelling and the DNS.",
     ),
     Known(
+        ("row-level security", "row security"),
+        "permission",
+        True,
+        "Row security hides rows from this user: give it BYPASSRLS.",
+    ),
+    Known(
+        ("permission denied", "must be owner", "must be superuser", "must be able to set role"),
+        "permission",
+        True,
+        "The user lacks rights. For a backup: GRANT pg_read_all_data TO the user, and EXECUTE where named.",
+    ),
+    Known(
         ("canceling statement due to lock timeout", "lock table", "could not obtain lock"),
         "lock_timeout",
         False,
@@ -58,18 +70,6 @@ KNOWN = (
         "nothing_matches",
         True,
         "Check the names and patterns of tables and schemas.",
-    ),
-    Known(
-        ("row-level security", "row security"),
-        "permission",
-        True,
-        "Row security hides rows from this user: give it BYPASSRLS.",
-    ),
-    Known(
-        ("permission denied", "must be owner", "must be superuser", "must be able to set role"),
-        "permission",
-        True,
-        "The user lacks rights. For a backup: GRANT pg_read_all_data TO the user, and EXECUTE where named.",
     ),
     Known(("no space left", "disk full"), "no_space", False, "The PostgreSQL server's disk is full."),
     Known(

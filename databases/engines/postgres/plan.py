@@ -17,6 +17,10 @@ MANY_TRANSACTIONS = (
     "The backup holds more objects than one transaction of the target can lock, so it was restored in many. "
     "Raise max_locks_per_transaction to have all or nothing."
 )
+COMMITS_ITSELF = (
+    "The plain dump commits by itself behind its large objects: had a later step failed, what came before would have "
+    "stayed. The custom format is all or nothing."
+)
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,7 @@ class Plan:
     lines: tuple[str, ...] | None
     prologue: str
     epilogue: str
+    atomic: bool
     counts: Mapping[str, int]
     notes: tuple[str, ...]
 
@@ -47,7 +52,8 @@ def make_plan(session: Session, source: PeekedSource, request: RestoreRequest) -
     counts = {name: count for name, count in manifest.get("counts", {}).items() if count is not None}
     atomic = _fits_one_transaction(session, manifest)
     lines: tuple[str, ...] | None = None
-    prologue = ["SET client_min_messages = warning; SET statement_timeout = 0; SET lock_timeout = 0;"]
+    # Emptying a target in use waits a minute for its locks; the dump's own first lines turn the timeout off again.
+    prologue = ["SET client_min_messages = warning; SET statement_timeout = 0; SET lock_timeout = '60s';"]
     prologue += ["BEGIN;"] if atomic else []
     if request.include and source.head is not None:
         chosen = select(source.head, request.include, session)
@@ -69,9 +75,10 @@ def make_plan(session: Session, source: PeekedSource, request: RestoreRequest) -
     prologue += _schemas(session, entries, manifest)
     if not atomic:
         notes += (MANY_TRANSACTIONS,)
-    return Plan(
-        options, lines, "\n".join(prologue), _comparison(counts) + ("COMMIT;\n" if atomic else ""), counts, notes
-    )
+    elif source.head is None and manifest.get("large_objects", 1):
+        notes += (COMMITS_ITSELF,)
+    epilogue = _comparison(counts) + ("COMMIT;\n" if atomic else "")
+    return Plan(options, lines, "\n".join(prologue), epilogue, atomic, counts, notes)
 
 
 def _require_new_enough(session: Session, source: PeekedSource) -> None:

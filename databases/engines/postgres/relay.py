@@ -1,11 +1,12 @@
-"""pg_restore's SQL into psql, without passing through Python's memory."""
+"""pg_restore's SQL on its way into psql."""
 
-import os
 import threading
 from typing import IO
 
 NEWER_SETTING = b"SET transaction_timeout = 0;\n"  # written by every pg_dump since 17, unknown to older servers
 HEAD = 64 << 10
+BLOCK = 1 << 20
+TAIL = 4096
 
 
 def for_server(beginning: bytearray, server_major: int) -> bytearray:
@@ -13,26 +14,55 @@ def for_server(beginning: bytearray, server_major: int) -> bytearray:
 
 
 class Relay(threading.Thread):
-    """Moves all of one pipe into another and closes both. `refused`: the reader ended before all was moved."""
+    """Moves all of one pipe into another and closes both. `refused`: the reader ended before all was moved.
 
-    def __init__(self, source: IO[bytes], sink: IO[bytes], server_major: int) -> None:
+    With `atomic`, pg_restore's own first BEGIN and last COMMIT are taken out. (Without its --single-transaction it
+    would write a COMMIT behind the large objects, in the middle of our transaction.)
+    """
+
+    def __init__(self, source: IO[bytes], sink: IO[bytes], *, server_major: int, atomic: bool) -> None:
         super().__init__(name="sql-relay", daemon=True)
-        self._source, self._sink, self._server_major = source, sink, server_major
+        self._source, self._sink, self._server_major, self._atomic = source, sink, server_major, atomic
         self.refused = False
 
     def run(self) -> None:
-        source = self._source.fileno()
         try:
-            beginning = bytearray()
-            while NEWER_SETTING not in beginning and len(beginning) < HEAD and (block := os.read(source, 8192)):
-                beginning += block
-            beginning = for_server(beginning, self._server_major)
-            while beginning:
-                beginning = beginning[self._sink.write(beginning) :]
-            while os.splice(source, self._sink.fileno(), 1 << 20):
-                pass
+            self._move()
         except BrokenPipeError:
             self.refused = True
         finally:
             self._sink.close()
             self._source.close()
+
+    def _move(self) -> None:
+        """The last 4 KiB are held back until the end is seen."""
+        buffer = memoryview(bytearray(HEAD + BLOCK))
+        beginning = self._beginning()
+        held = len(beginning)
+        buffer[:held] = beginning
+        while count := self._source.readinto(buffer[held:]):  # type: ignore[attr-defined]
+            held += count
+            if held > TAIL:
+                self._write(buffer[: held - TAIL])
+                buffer[:TAIL] = buffer[held - TAIL : held]
+                held = TAIL
+        self._write(memoryview(self._without_commit(bytes(buffer[:held]))))
+
+    def _beginning(self) -> bytearray:
+        beginning = bytearray()
+        while NEWER_SETTING not in beginning and len(beginning) < HEAD - TAIL:
+            block = self._source.read(TAIL)
+            if not block:
+                break
+            beginning += block
+        if self._atomic:
+            beginning = beginning.replace(b"\nBEGIN;\n", b"\n", 1)
+        return for_server(beginning, self._server_major)
+
+    def _without_commit(self, ending: bytes) -> bytes:
+        before, commit, after = ending.rpartition(b"\nCOMMIT;\n")
+        return before + b"\n" + after if commit and self._atomic else ending
+
+    def _write(self, block: memoryview) -> None:
+        while block:
+            block = block[self._sink.write(block) :]

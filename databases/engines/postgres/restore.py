@@ -38,7 +38,8 @@ def restore(
     psql runs, in one transaction: what empties the target, the dump's SQL (a plain dump itself; a custom one turned
     into SQL by pg_restore), and the comparison of the row counts with the manifest. The last of them comes out of a
     FIFO that we fill only when the source has verified its end and pg_restore has ended with 0: until then psql
-    cannot commit. Only when the objects outnumber the locks of the target are there many transactions; a note says so.
+    cannot commit. Two exceptions, both said in the report's notes: more objects than the target can lock at once
+    are restored in many transactions, and a plain dump with large objects commits by itself behind these.
 
     With `include` only these tables, and what makes them whole, are written; `drop_existing` then drops these alone
     (never what depends on them: that fails).
@@ -78,13 +79,14 @@ def _through_pg_restore(
     client: Client, who: Login, plan: Plan, source: PeekedSource, psql: Process, server_major: int, guard: Guard
 ) -> None:
     argv = [client.tool("pg_restore"), "--file=-", "--exit-on-error", *plan.options]
+    argv += ["--single-transaction"] if plan.atomic else []
     if plan.lines is not None:
         uses = who.folder / "uses.list"
         uses.write_text("".join(f"{line}\n" for line in plan.lines), encoding="utf-8")
         argv.append(f"--use-list={uses}")
     tool = Tool(argv=argv, env={"LC_ALL": "C"}, known=KNOWN)
     with start(tool, guard=guard, stdin=PIPE, stdout=PIPE) as process:
-        relay = Relay(process.stdout, psql.stdin, server_major)
+        relay = Relay(process.stdout, psql.stdin, server_major=server_major, atomic=plan.atomic)
         relay.start()
         try:
             feed(source, process, guard)

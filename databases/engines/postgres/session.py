@@ -12,6 +12,8 @@ from databases.engines.postgres.login import Login
 from databases.engines.process import explain
 from jobs.errors import BackupError
 
+LOCK_TIMEOUT_S = 10  # of short questions; a dump brings its own
+
 
 class Session:
     """One connection in autocommit; the caller writes BEGIN and COMMIT."""
@@ -45,14 +47,15 @@ class Session:
 
 
 @contextmanager
-def connect(login: Login) -> Iterator[Session]:
+def connect(login: Login, *, lock_timeout_s: int = LOCK_TIMEOUT_S) -> Iterator[Session]:
     """Raises BackupError: unreachable, wrong_password, database_missing, not_allowed, tls, busy."""
     with _translated():
         connection = psycopg2.connect(**login.parameters)
     try:
         connection.autocommit = True
         session = Session(connection)
-        session.run("SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET lock_timeout = 0")
+        session.run("SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0")
+        session.run(f"SET lock_timeout = '{lock_timeout_s}s'")
         if session.server_major >= 17:
             session.run("SET transaction_timeout = 0")
         yield session

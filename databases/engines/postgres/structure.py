@@ -27,6 +27,7 @@ class PostgresStructure:
     - plain: the script begins with pg_dump's first lines and ends with its last ones (`\\restrict` and `\\unrestrict`
       with the same key).
 
+    A cut of a byte or two is missed when the rows or large objects before the end mark end in zero bytes themselves.
     It does not read the rows between: pg_restore does, in `verify_structure`. It costs one look at the length of
     each block and a copy of the last 4 KiB.
     """
@@ -81,7 +82,9 @@ class PostgresStructure:
             block = self._head[head.length : head.length + 6]
             if len(block) < 6 or block[0] not in (1, 3) or int.from_bytes(block[2:6], "little") not in with_data:
                 raise damaged("No data follow the archive's table of contents.")
-            if not self._tail.endswith(END_OF_BLOCK):
+            last = [entry for entry in head.entries if entry.has_data][-1]
+            # A block of large objects ends twice: the last object's data, then the list of objects.
+            if not self._tail.endswith(END_OF_BLOCK * (2 if last.kind == "BLOBS" else 1)):
                 raise damaged("The archive's last data block does not end.")
         elif self._length != head.length:
             raise damaged(f"{self._length - head.length} bytes follow the end of the archive.")
