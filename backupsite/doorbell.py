@@ -1,7 +1,7 @@
-"""The embedded broker: a folder of small files, one for each message, shared by the processes of one host.
+"""The embedded broker: a folder of small files, one for each message, for the processes of one host.
 
-kombu's own filesystem transport shows half-written messages to readers, and an empty one kills a worker. Here a message
-is published by renaming a finished file and claimed by renaming it away, so exactly one reader gets it whole. Losing one
+kombu's own filesystem transport shows half-written messages to readers, and an empty one kills a worker. Here one is
+published by renaming a finished file and claimed by renaming it away, so exactly one reader gets it whole. Losing one
 is harmless all the same: the sweeper rings again.
 
 Every message goes to the queue that its routing key names (Celery makes a queue's exchange and key of its name), so no
@@ -13,6 +13,7 @@ import os
 import time
 import uuid
 from collections import deque
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from queue import Empty
@@ -23,6 +24,7 @@ from kombu.transport import TRANSPORT_ALIASES, virtual
 
 SCHEME = "doorbell"
 POLL_S = 0.2
+DRAIN_S = 0.5
 TIDY_S = 10.0
 KEEP_S = 24 * 3600.0  # of a message that names no expiry, and of what a killed process left half done
 
@@ -74,10 +76,16 @@ class Channel(virtual.Channel):
     def _purge(self, queue: str) -> int:
         return sum(_removed(self._folder(queue) / name) for name in _messages(self._folder(queue)))
 
+    def _delete(self, queue: str, *args: Any, **kwargs: Any) -> None:
+        self._purge(queue)
+        with suppress(OSError):  # a message came in between
+            self._folder(queue).rmdir()
+
     def _folder(self, queue: str) -> Path:
         if not queue or queue.startswith(".") or "/" in queue:
             raise ChannelError(f"{queue!r} is no name of a queue.")
-        folder = Path(self.connection.client.transport_options["folder"]) / queue
+        transport: Any = self.connection
+        folder = Path(transport.client.transport_options["folder"]) / queue
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return folder
 
@@ -99,12 +107,16 @@ class Channel(virtual.Channel):
 
 
 class Transport(virtual.Transport):
-    """`doorbell://`; the transport option `folder` says where."""
+    """`doorbell://localhost`; the transport option `folder` says where."""
 
     Channel = Channel
     driver_type = driver_name = SCHEME
     polling_interval = POLL_S
     default_port = 0
+
+    def drain_events(self, connection: Any, timeout: float | None = None, **kwargs: Any) -> None:
+        """Returns to the worker often, so that it notices soon that it is to stop."""
+        super().drain_events(connection, timeout=None if timeout is None else min(timeout, DRAIN_S))
 
 
 def register() -> None:

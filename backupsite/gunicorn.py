@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.urls import get_resolver
 from gunicorn.glogging import Logger
 
 from backupsite import environment
@@ -28,3 +29,8 @@ class SiteLogger(Logger):
 
 
 logger_class = SiteLogger
+
+
+def when_ready(server: Any) -> None:
+    """Before the workers are forked: they share the pages' code instead of loading it at their first request each."""
+    get_resolver().url_patterns  # noqa: B018

@@ -1,4 +1,4 @@
-"""Locks between the site's processes: on every host that shares a PostgreSQL, else on the host that has the SQLite file."""
+"""Locks between the site's processes: on all hosts that share a PostgreSQL, else on the host of the SQLite file."""
 
 import fcntl
 import os

@@ -2,11 +2,10 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
-
-import dj_database_url
 
 from backupsite import environment, keys, look
 from backupsite.database_url import database_settings
@@ -137,7 +136,7 @@ STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = True  # no collectstatic step between a checkout and a running site
 
-REST_FRAMEWORK = {
+REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_SCHEMA_CLASS": "backupsite.api.schema.AutoSchema",
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "rest_framework_simplejwt.authentication.JWTAuthentication",  # the first one: makes "no credentials" a 401
@@ -189,12 +188,12 @@ SPECTACULAR_SETTINGS = {
 
 REST_FRAMEWORK["NUM_PROXIES"] = BACKUPSITE_TRUSTED_PROXIES
 
-CELERY_BROKER_URL = environment.value("BROKER_URL") or "doorbell://"
-if CELERY_BROKER_URL == "doorbell://":
-    CELERY_BROKER_TRANSPORT_OPTIONS = {"folder": str(DATA_DIR / "doorbell")}
+CELERY_BROKER_URL = environment.value("BROKER_URL") or "doorbell://localhost"
+if CELERY_BROKER_URL.startswith("doorbell:"):
+    CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {"folder": str(DATA_DIR / "doorbell")}
 elif CELERY_BROKER_URL.startswith(("redis", "sentinel")):
-    # Redis delivers again what was not acknowledged in time. Ours are acknowledged before the work starts, and a
-    # message that waits in a busy worker is rung again anyway: longer than any job, so that none is doubled for nothing.
+    # Redis delivers again what was not acknowledged in time. Ours are acknowledged before the work starts; one that
+    # waits in a busy worker is rung again anyway. Longer than any job, so that none is doubled for nothing.
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         "visibility_timeout": BACKUPSITE_MAX_DURATION_S + 3600,
         "socket_connect_timeout": 5,

@@ -66,6 +66,6 @@ def make_first_admin(*, tell: Callable[[str], None]) -> None:
     username = environment.value("BACKUPSITE_ADMIN_USERNAME", "admin")
     given = environment.value("BACKUPSITE_ADMIN_PASSWORD")
     password = given or secrets.token_urlsafe(12)
-    users.create_superuser(username=username, password=password)  # type: ignore[attr-defined]
+    users.create_superuser(username=username, password=password)
     shown = "the given password" if given else f"password {password} (shown only now)"
     tell(f"First admin: {username}, {shown}")

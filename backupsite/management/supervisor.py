@@ -94,14 +94,12 @@ class Supervisor:
         child.process, child.due = None, time.monotonic() + pause
 
     def _stop_all(self) -> None:
-        """The web first, so that nothing new is asked for; then all others at once, each with its own grace."""
-        first, rest = self.children[:1], self.children[1:]
-        for group in (first, rest):
-            for child in group:
-                child.signal(signal.SIGTERM)
-            asked = time.monotonic()
-            for child in group:
-                _reap(child, asked + child.stop_s)
+        """All are asked at once, the web first, so that nothing new comes in; each has its own grace."""
+        for child in self.children:
+            child.signal(signal.SIGTERM)
+        asked = time.monotonic()
+        for child in self.children:
+            _reap(child, asked + child.stop_s)
 
 
 def _reap(child: Child, deadline: float) -> None:

@@ -22,6 +22,8 @@ class Command(BaseCommand):
     help = "Do what nobody else has done: promote, end lost jobs, record due slots, remove what is to go."
     requires_system_checks = []
 
+    _stopping = False
+
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--once", action="store_true", help="One round, then end.")
 
@@ -30,14 +32,16 @@ class Command(BaseCommand):
             changed = {name: count for name, count in sweep().items() if count}
             self.stdout.write(", ".join(f"{name}: {count}" for name, count in changed.items()) or "nothing to do")
             return
-        self._stopping = False
         signal.signal(signal.SIGTERM, self._ask_to_stop)
         signal.signal(signal.SIGINT, self._ask_to_stop)
-        while not self._stopping:
+        while self._goes_on():
             due = time.monotonic() + SWEEP_S
             _round()
-            while not self._stopping and time.monotonic() < due:
+            while self._goes_on() and time.monotonic() < due:
                 time.sleep(TICK_S)
+
+    def _goes_on(self) -> bool:
+        return not self._stopping
 
     def _ask_to_stop(self, number: int, frame: FrameType | None) -> None:
         self._stopping = True

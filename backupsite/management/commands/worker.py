@@ -1,9 +1,11 @@
 """`manage.py worker`: runs jobs. As many processes as jobs may run at once, warm before the first doorbell rings."""
 
 import os
+import warnings
 from typing import Any
 
 from celery import signals
+from celery.exceptions import SecurityWarning
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
@@ -21,9 +23,10 @@ class Command(BaseCommand):
     def handle(self, *, concurrency: int, **options: Any) -> None:
         # After the pool processes were forked, so that none of them is born beside a running thread.
         signals.worker_ready.connect(_report, weak=False)
+        warnings.filterwarnings("ignore", category=SecurityWarning)  # `doctor` says it when the site runs as root
         app.worker_main(
             [
-                *("worker", "--pool", "prefork", "--concurrency", str(concurrency)),
+                *("--quiet", "worker", "--pool", "prefork", "--concurrency", str(concurrency)),
                 *("--queues", ",".join(settings.BACKUPSITE_WORKER_QUEUES)),
                 *("--hostname", f"worker-{os.getpid()}@%h", "--loglevel", "INFO"),
                 *("--without-gossip", "--without-mingle", "--without-heartbeat"),

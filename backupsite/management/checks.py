@@ -1,0 +1,167 @@
+"""What `doctor` looks at. A check yields findings; it raises for nothing that it is there to find."""
+
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty
+from typing import Any, cast
+
+from celery import current_app
+from django.conf import settings
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
+from kombu import Exchange, Queue
+from kombu.exceptions import OperationalError
+from kombu.simple import SimpleQueue
+
+from backups.destinations import check_destination
+from backups.models import Destination
+from backupsite.health.selectors import QUEUE_AGE, SEEN_WITHIN, oldest_runnable
+from backupsite.management.sealed import sealed_columns, tokens_of
+from databases.engines import registry
+from databases.fields import decrypt
+from jobs.errors import BackupError
+from jobs.selectors import alive
+
+OK, WARN, FAIL = "OK", "WARN", "FAIL"
+LOW_DISK, LITTLE_DISK = 100 << 20, 1 << 30  # bytes
+CLOCK_WARN_S, CLOCK_FAIL_S = 2.0, 30.0
+START = "Start the site: manage.py serve."
+
+
+@dataclass(frozen=True)
+class Finding:
+    check: str
+    state: str
+    message: str
+    hint: str = ""
+
+
+def findings() -> Iterator[Finding]:
+    for name, check in CHECKS.items():
+        for state, message, hint in check():
+            yield Finding(name, state, message, hint)
+
+
+Found = Iterator[tuple[str, str, str]]
+
+
+def tools() -> Found:
+    for kind in registry.kinds():
+        found = registry.engine_class(kind).tools(settings.BACKUPSITE_ENGINE_SETTINGS)
+        for text in found or ():
+            yield OK, text, ""
+        if found == ():
+            yield FAIL, f"No tools of the {kind} engine were found.", "Install them, or name their folders in settings."
+    age = shutil.which("age")
+    yield OK, f"age in {age}" if age else "age is not installed; it is only wanted to restore by hand", ""
+
+
+def keys() -> Found:
+    folder = Path(settings.KEYS_DIR)
+    loose = [path for path in (folder, *folder.glob("*")) if path.stat().st_mode & 0o077] if folder.exists() else []
+    for path in loose:
+        yield FAIL, f"{path} can be read by others.", f"chmod go= {path}"
+    try:
+        count = sum(1 for column in sealed_columns() for _, token in tokens_of(column) if decrypt(token))
+    except BackupError as error:
+        yield FAIL, error.message, error.hint
+    else:
+        yield OK, f"{count} stored secrets open with this site's keys", ""
+    if settings.BACKUPSITE_AGE_RECIPIENTS and not settings.BACKUPSITE_AGE_IDENTITIES:
+        yield OK, "keyless: encrypted backups are restored with a key given in the request", ""
+
+
+def user() -> Found:
+    if os.geteuid() == 0:
+        yield WARN, "The site runs as root.", "Give it a user of its own: it needs nothing but its data folder."
+    else:
+        yield OK, f"runs as user {os.geteuid()}", ""
+
+
+def disk() -> Found:
+    usage = shutil.disk_usage(settings.DATA_DIR)
+    state = FAIL if usage.free < LOW_DISK else WARN if usage.free < LITTLE_DISK else OK
+    hint = "" if state == OK else "Make room: the site's own rows need it too."
+    yield state, f"{usage.free / (1 << 30):.1f} GiB free in {settings.DATA_DIR}", hint
+
+
+def database() -> Found:
+    yield OK, f"{connection.vendor} answers", ""
+    executor = MigrationExecutor(connection)
+    pending = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    if pending:
+        yield FAIL, f"{len(pending)} migrations are not applied.", "Restart `manage.py serve`, which applies them."
+
+
+def clock() -> Found:
+    """Leases run by the site database's clock; SQLite has this host's own."""
+    if connection.vendor != "postgresql":
+        yield OK, "the site's database has this host's clock", ""
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        apart = abs((timezone.now() - cursor.fetchone()[0]).total_seconds())
+    state = FAIL if apart > CLOCK_FAIL_S else WARN if apart > CLOCK_WARN_S else OK
+    hint = "" if state == OK else "Set both clocks by NTP."
+    yield state, f"the site database's clock is {apart:.1f} s away from this host's", hint
+
+
+def broker() -> Found:
+    """A message there and back, through a queue of its own."""
+    name = f"doctor-{uuid.uuid4().hex}"
+    queue = Queue(name, Exchange(name, auto_delete=True, durable=False), routing_key=name, durable=False)
+    try:
+        with current_app.connection_for_write(connect_timeout=5) as wire:
+            wire.ensure_connection(max_retries=1, timeout=5)
+            with SimpleQueue(wire.default_channel, cast(Any, queue)) as there_and_back:
+                there_and_back.put("ring")
+                there_and_back.get(timeout=5).ack()
+                there_and_back.queue.delete()
+    except (OperationalError, OSError, Empty) as error:
+        yield FAIL, f"The broker does not answer ({type(error).__name__}).", "Look at BROKER_URL and at its server."
+    else:
+        yield OK, f"{wire.transport.driver_name} passes messages", ""
+
+
+def processes() -> Found:
+    for role in ("worker", "sweeper", "beat"):
+        found = alive(role, within=SEEN_WITHIN)
+        if found:
+            yield OK, f"{role}: {', '.join(process.name.partition('@')[2] for process in found)}", ""
+        else:
+            yield FAIL, f"No {role} has been seen for {SEEN_WITHIN.total_seconds():.0f} seconds.", START
+    age = oldest_runnable()
+    if age is not None and age > QUEUE_AGE:
+        yield FAIL, f"A job has waited {age.total_seconds():.0f} s although it could run.", "Is its queue served?"
+
+
+def destinations() -> Found:
+    found = list(Destination.objects.all())
+    if not any(destination.is_default for destination in found):
+        yield WARN, "There is no default destination.", "Mark one as the default."
+    for destination in found:
+        report = check_destination(destination)
+        if report.ok:
+            yield OK, f"{destination.pk}: writes, reads and deletes", ""
+        else:
+            yield FAIL, f"{destination.pk}: {report.error}", report.hint
+        for warning in report.warnings:
+            yield WARN, f"{destination.pk}: {warning}", ""
+
+
+CHECKS: dict[str, Callable[[], Found]] = {
+    "database": database,
+    "tools": tools,
+    "keys": keys,
+    "user": user,
+    "disk": disk,
+    "clock": clock,
+    "broker": broker,
+    "processes": processes,
+    "destinations": destinations,
+}
