@@ -5,8 +5,9 @@ from io import StringIO
 from typing import Any
 
 import pytest
+from django.contrib.staticfiles import finders
 from django.core.management import call_command
-from django.urls import get_resolver, reverse
+from django.urls import reverse
 from rest_framework.test import APIClient
 
 from backupsite.api.router import router
@@ -80,8 +81,9 @@ def test_the_pages_load_nothing_from_elsewhere(address: str) -> None:
     assert answer.status_code == 200
     loaded = re.findall(r'(?:src|href)="([^"]+)"', answer.content.decode())
     assert [url for url in loaded if url.startswith(("http", "//"))] == []
+    assert loaded
     for url in loaded:
-        assert APIClient().get(url).status_code == 200, url
+        assert finders.find(url.removeprefix("/static/")), url
 
 
 def test_every_action_names_a_role_that_exists() -> None:
@@ -97,13 +99,6 @@ def test_every_action_names_a_role_that_exists() -> None:
 
 
 def test_the_addresses_that_answers_name_exist() -> None:
-    for name in (
-        "database-detail",
-        "backup-detail",
-        "restore-detail",
-        "verification-detail",
-        "destination-detail",
-        "key-detail",
-    ):
-        assert reverse(f"api:{name}", args=["x"]).startswith("/api/")
-    assert get_resolver().url_patterns
+    for name in ("database", "backup", "restore", "verification", "destination", "key"):
+        assert reverse(f"api:{name}-detail", args=["x"]).startswith("/api/")
+    assert reverse("api:download", args=["x"]).startswith("/api/")
