@@ -6,6 +6,7 @@ import threading
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from databases.engines.feed import feed
@@ -100,6 +101,27 @@ def test_an_abort_from_another_thread_ends_a_silent_child() -> None:
         _read_all(_tool("import time; time.sleep(60)"), guard)
     timer.join()
     assert raised.value is reason
+
+
+def test_a_killed_worker_takes_its_idle_child_along() -> None:
+    script = (
+        "import time\n"
+        "from databases.engines.process import Tool, start\n"
+        "from tests.contracts.engines import RecordingGuard\n"
+        "with start(Tool(argv=['/bin/sleep', '77'], env={}), guard=RecordingGuard()): time.sleep(60)"
+    )
+    children: list[psutil.Process] = []
+    with subprocess.Popen([sys.executable, "-c", script]) as worker:
+        deadline = time.monotonic() + 15
+        while not children and time.monotonic() < deadline:
+            time.sleep(0.05)
+            children = [child for child in psutil.Process(worker.pid).children() if child.name() == "sleep"]
+        worker.kill()
+    assert children
+    _, alive = psutil.wait_procs(children, timeout=3)
+    for process in alive:
+        process.kill()
+    assert alive == []
 
 
 def _feed(script: str, source: BytesSource, guard: RecordingGuard | None = None) -> bool:

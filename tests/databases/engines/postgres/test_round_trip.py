@@ -26,7 +26,7 @@ def test_the_sample_comes_back_equal(
     assert schema_of(postgres_server, back) == schema_of(postgres_server, sample)
     assert content_of(postgres_server, back) == content_of(postgres_server, sample)
     assert report.counts["shop.orders"] == 30000
-    assert report.notes == ()
+    assert len(report.notes) == (layout == "plain"), "a plain dump with large objects commits by itself, and says so"
 
 
 def test_every_table_was_counted_inside_the_snapshot(sample: str, postgres_server: PostgresServer) -> None:
