@@ -29,7 +29,7 @@ def travel(screen: Screen, site: Site, shop: Shop) -> None:
     _verify(screen, client, backup)
     _open_without_us(screen, site, shop, backup)
     _restore(screen, client, backup)
-    _compare(screen, shop)
+    compare_both(screen, shop)
 
 
 def _register(screen: Screen, client: Client, shop: Shop) -> None:
@@ -78,7 +78,7 @@ def _restore(screen: Screen, client: Client, backup: dict[str, Any]) -> None:
         running.step.note = f"into {TARGET}"
 
 
-def _compare(screen: Screen, shop: Shop) -> Comparison:
+def compare_both(screen: Screen, shop: Shop) -> Comparison:
     with screen.step("Compare both databases") as running:
         result = compare(shop, SOURCE, TARGET)
         if result.differences:
