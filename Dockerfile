@@ -38,8 +38,8 @@ RUN export DEBIAN_FRONTEND=noninteractive \
     && rm -rf /var/lib/apt/lists/*
 
 # A fixed number, so that a volume's owner is the same on every host.
-RUN groupadd --system --gid 10001 backupsite \
-    && useradd --system --uid 10001 --gid backupsite --home-dir /data --no-create-home --shell /usr/sbin/nologin backupsite \
+RUN groupadd --gid 10001 backupsite \
+    && useradd --uid 10001 --gid backupsite --home-dir /data --no-create-home --shell /usr/sbin/nologin backupsite \
     && install -d -o backupsite -g backupsite -m 0700 /data
 
 COPY --from=build /opt/backupsite/venv /opt/backupsite/venv
