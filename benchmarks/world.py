@@ -68,7 +68,8 @@ class World:
 def opened_world(folder: Path, *, size_mb: int) -> Iterator[World]:
     """Everything started, filled and registered; stopped and removed at the end, except for the log of a failure."""
     shutil.rmtree(folder, ignore_errors=True)
-    (folder / "out").mkdir(parents=True)
+    folder.mkdir(mode=0o700)
+    (folder / "out").mkdir()
     _need_space(folder, size_mb)
     try:
         with start_postgres(POSTGRES, folder / "postgres") as server:

@@ -14,7 +14,6 @@ from demo.site import Site, running_site
 from tests.servers.fetch import postgres_bin
 from tests.servers.postgres import start_postgres
 
-
 pytestmark = pytest.mark.slow
 
 
