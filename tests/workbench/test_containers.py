@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 import yaml
+from cryptography.fernet import Fernet
 
+from backupsite.management.commands.serve import Command as Serve
 from tests.servers.fetch import REPOSITORY
 
 BIN = REPOSITORY / ".venv" / "bin"
@@ -51,6 +53,16 @@ def test_every_process_of_ours_runs_without_privilege_on_a_read_only_root(compos
         assert service["command"] == ["serve", "--only", name]
     users = re.findall(r"^USER (.+)$", (REPOSITORY / "Dockerfile").read_text(), re.MULTILINE)
     assert users[-1].split(":")[0] not in ("0", "root")
+
+
+def test_the_commands_and_variables_are_ones_the_site_knows(compose: dict[str, Any]) -> None:
+    parser = Serve().create_parser("manage.py", "serve")
+    code = "".join(path.read_text() for path in (REPOSITORY / "backupsite").rglob("*.py"))
+    for name in OURS:
+        service = compose["services"][name]
+        assert parser.parse_args(service["command"][1:]).only == (name,)
+        for variable in service["environment"]:
+            assert f'"{variable.removesuffix("_FILE")}"' in code, variable
 
 
 def test_no_service_is_privileged_or_reaches_the_host(compose: dict[str, Any]) -> None:
@@ -107,8 +119,6 @@ def test_make_secrets_writes_every_secret_the_compose_file_reads_and_keeps_it(
 
 
 def test_the_made_encryption_key_encrypts(tmp_path: Path) -> None:
-    from cryptography.fernet import Fernet
-
     script = tmp_path / "deploy" / "make-secrets"
     script.parent.mkdir()
     script.write_bytes((REPOSITORY / "deploy" / "make-secrets").read_bytes())
