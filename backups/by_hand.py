@@ -11,7 +11,7 @@ def restore_by_hand(*, backup: Backup, destination: Destination, key: str) -> li
     name = quote(basename(key))
     return [
         _fetch(destination, key),
-        f"echo '{backup.sha256}  '{name} | sha256sum --check",
+        f"echo {quote(f'{backup.sha256}  {basename(key)}')} | sha256sum --check",
         " | ".join([*_open(backup, name), *_load(backup, name)]),
     ]
 

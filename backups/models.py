@@ -156,6 +156,14 @@ class Backup(Job):
         indexes = [
             models.Index(fields=["database", "status", "-created_at"], name="backups_of_database"),
             models.Index(fields=["-created_at", "-id"], name="backups_newest"),
+            # The newest one of each Database, and its newest good and proven ones: lists of Databases ask for these.
+            models.Index(fields=["database", "-created_at", "-id"], name="backups_newest_of_database"),
+            models.Index(fields=["database", "status", "-finished_at"], name="backups_good_of_database"),
+            models.Index(
+                fields=["database", "-proven_at"],
+                name="backups_proven_of_database",
+                condition=Q(proven_at__isnull=False),
+            ),
         ]
         constraints = [
             models.UniqueConstraint(

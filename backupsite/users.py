@@ -59,6 +59,8 @@ def _faults(user: User, password: str | None) -> dict[str, Any]:
 def _keep_an_admin(user: User, role: str) -> None:
     if user.is_active and role == Role.ADMIN.name.lower():
         return
-    admins = User.objects.select_for_update().filter(is_active=True).filter(Q(is_superuser=True) | Q(groups__name="admin"))
+    admins = (
+        User.objects.select_for_update().filter(is_active=True).filter(Q(is_superuser=True) | Q(groups__name="admin"))
+    )
     if user.pk in {admin.pk for admin in admins} and not any(admin.pk != user.pk for admin in admins):
         raise ValidationError({"role": ["This is the only active admin: make another one first."]})

@@ -21,8 +21,9 @@ from backups.services.mark import mark_backup
 from backups.services.prune import delete_backup
 from backups.services.restore import request_restore
 from backups.services.verify import request_verification
+from databases.models import Database
 from jobs.admin.job_pages import JobAdmin
-from jobs.admin.pages import tell
+from jobs.admin.pages import posted, tell
 from jobs.models import Status
 from jobs.roles import Role
 from jobs.templatetags.backupsite import badge, distance, moment, size, span
@@ -67,7 +68,9 @@ class BackupAdmin(JobAdmin):
 
     @display(description="Asked for", ordering="created_at")
     def asked(self, backup: Backup) -> SafeString:
-        return format_html('{}<br><span class="bks-quiet">{}</span>', moment(backup.created_at), distance(backup.created_at))
+        return format_html(
+            '{}<br><span class="bks-quiet">{}</span>', moment(backup.created_at), distance(backup.created_at)
+        )
 
     @display(description="Stored", ordering="size")
     def stored(self, backup: Backup) -> str:
@@ -100,6 +103,7 @@ class BackupAdmin(JobAdmin):
         return {
             **super().page_context(request, obj),
             "copies": copies,
+            "database_exists": Database.objects.filter(pk=obj.database_id).exists(),
             "by_hand": by_hand,
             "counts": _counts(obj),
             "facts": obj.manifest.get("engine", {}),
@@ -112,7 +116,7 @@ class BackupAdmin(JobAdmin):
         }
 
     def verify(self, request: HttpRequest, backup: Backup) -> HttpResponse:
-        form = VerifyForm(request.POST or None, backup=backup)
+        form = VerifyForm(posted(request), backup=backup)
         if request.method == "POST" and form.is_valid():
             verification = form.save_through(
                 lambda: request_verification(backup=backup, identity=form.identity(), user=request.user)
@@ -132,11 +136,9 @@ class BackupAdmin(JobAdmin):
         )
 
     def restore(self, request: HttpRequest, backup: Backup) -> HttpResponse:
-        form = RestoreForm(request.POST or None, backup=backup)
+        form = RestoreForm(posted(request), backup=backup)
         if request.method == "POST" and form.is_valid():
-            restore = form.save_through(
-                lambda: request_restore(backup=backup, user=request.user, **form.values())
-            )
+            restore = form.save_through(lambda: request_restore(backup=backup, user=request.user, **form.values()))
             if restore is not None:
                 messages.success(request, f"{restore.pk} restores {backup.pk} into {restore.target_name}.")
                 return redirect("admin:backups_restore_change", restore.pk)
@@ -151,7 +153,7 @@ class BackupAdmin(JobAdmin):
         )
 
     def label(self, request: HttpRequest, backup: Backup) -> HttpResponse:
-        form = LabelForm(request.POST or None, initial={"label": backup.label})
+        form = LabelForm(posted(request), initial={"label": backup.label})
 
         def save() -> Backup:
             return mark_backup(backup=backup, label=form.cleaned_data["label"])
@@ -177,12 +179,9 @@ class BackupAdmin(JobAdmin):
         backup = self.object_or_404(request, object_id)
         self.refuse_unless(self.has_delete_permission(request, backup))
         if request.method == "POST":
-            self.log_deletions(request, Backup.objects.filter(pk=backup.pk))
-            gone = tell(request, lambda: delete_backup(backup=backup), f"{backup.pk} is being deleted.")
-            return redirect(self.list_address() if gone else self.address(backup))
-        return self.confirm_page(
-            request, backup, title=f"Delete {backup.pk}?", consequences=_consequences(backup)
-        )
+            done = f"{backup.pk} is deleted as soon as its destination has let go of it."
+            return self.delete_through(request, backup, lambda: delete_backup(backup=backup), done)
+        return self.confirm_page(request, backup, title=f"Delete {backup.pk}?", consequences=_consequences(backup))
 
 
 def _counts(backup: Backup) -> list[tuple[str, Any]]:
@@ -193,7 +192,9 @@ def _counts(backup: Backup) -> list[tuple[str, Any]]:
 
 def _consequences(backup: Backup) -> list[str]:
     copies = backup.copies.count()
-    lines = [f"{copies} stored {'copy' if copies == 1 else 'copies'} ({size(backup.size)}) and the manifest are removed."]
+    lines = [
+        f"{copies} stored {'copy' if copies == 1 else 'copies'} ({size(backup.size)}) and the manifest are removed."
+    ]
     good = backups_with_copies().filter(database=backup.database_id, status=Status.COMPLETED)
     if backup.status == Status.COMPLETED and not good.exclude(pk=backup.pk).exists():
         lines.append(f"This is the only completed backup of {backup.database_name}: nothing could be restored.")

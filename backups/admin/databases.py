@@ -3,7 +3,7 @@
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -25,7 +25,8 @@ from databases.models import Database
 from databases.schedule import next_runs
 from databases.services.delete import delete_database
 from databases.services.save import save_database
-from jobs.admin.pages import tell
+from jobs.admin.pages import posted
+from jobs.errors import BackupError
 from jobs.templatetags.backupsite import badge, distance, moment
 
 
@@ -100,10 +101,10 @@ class DatabaseAdmin(DatabasePages):
         }
 
     def back_up(self, request: HttpRequest, database: Database) -> HttpResponse:
-        backup: Backup | None = tell(
-            request, lambda: request_backup(database=database, user=request.user), f"A backup of {database} was asked for."
-        )
-        if backup is None:
+        try:
+            backup = request_backup(database=database, user=request.user)
+        except BackupError as error:
+            messages.error(request, str(error))
             return redirect(self.address(database))
         return redirect("admin:backups_backup_change", backup.pk)
 
@@ -122,7 +123,7 @@ class DatabaseAdmin(DatabasePages):
         return self._form(request, database, database.engine, existing=database)
 
     def _form(self, request: HttpRequest, row: Database, engine: str, existing: Database | None) -> HttpResponse:
-        form = ProtectedForm(request.POST or None, engine=engine, database=existing)
+        form = ProtectedForm(posted(request), engine=engine, database=existing)
         title = f"Edit {existing}" if existing else f"Add a {registry.engine_class(engine).label} Database"
 
         def save() -> Database:
@@ -138,13 +139,12 @@ class DatabaseAdmin(DatabasePages):
         self.refuse_unless(self.has_delete_permission(request))
         database = self.object_or_404(request, object_id)
         if request.method == "POST":
-            self.log_deletions(request, Database.objects.filter(pk=database.pk))
-            tell(request, lambda: delete_database(database=database), f"{database} is no longer protected.")
-            return redirect("admin:databases_database_changelist")
+            done = f"{database} is no longer protected."
+            return self.delete_through(request, database, lambda: delete_database(database=database), done)
+        backups = Backup.objects.filter(database=database.pk).count()
         consequences = [
             "It is no longer backed up: its schedule and settings are removed.",
-            f"Its {Backup.objects.filter(database=database.pk).count()} backups stay listed and can be restored into "
-            "another Database.",
+            f"Its {backups} backups stay listed and can be restored into another Database.",
             "The server itself and its data are not touched.",
         ]
         return self.confirm_page(request, database, title=f"Delete {database}?", consequences=consequences)

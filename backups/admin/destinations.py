@@ -16,7 +16,7 @@ from backups.destinations import check_destination
 from backups.models import Copy, Destination
 from backups.services.save_destination import delete_destination, save_destination
 from jobs.admin.forms import KEEP, PageForm, SecretField, Section
-from jobs.admin.pages import PageAdmin, tell
+from jobs.admin.pages import PageAdmin, posted
 from jobs.templatetags.backupsite import size
 
 LOCAL = ("path", "reserve_bytes")
@@ -121,7 +121,7 @@ class DestinationAdmin(PageAdmin):
         return self._form(request, destination, destination.kind, existing=destination)
 
     def _form(self, request: HttpRequest, row: Destination, kind: str, existing: Destination | None) -> HttpResponse:
-        form = DestinationForm(request.POST or None, kind=kind, destination=existing)
+        form = DestinationForm(posted(request), kind=kind, destination=existing)
         title = f"Edit {existing}" if existing else f"Add a destination: {Destination.Kind(kind).label}"
 
         def save() -> Destination:
@@ -133,10 +133,8 @@ class DestinationAdmin(PageAdmin):
         self.refuse_unless(self.has_delete_permission(request))
         destination = self.object_or_404(request, object_id)
         if request.method == "POST":
-            rows = Destination.objects.filter(pk=destination.pk)
-            self.log_deletions(request, rows)
-            tell(request, lambda: delete_destination(destination=destination), f"{destination} was removed.")
-            return redirect("admin:backups_destination_changelist")
+            done = f"{destination} was removed."
+            return self.delete_through(request, destination, lambda: delete_destination(destination=destination), done)
         consequences = [
             "Only a destination that holds no artefact and that no Database names can be deleted.",
             "Nothing is removed from the folder or bucket.",

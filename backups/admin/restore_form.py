@@ -19,8 +19,9 @@ class KeyForm(PageForm):
             held = bool(settings.BACKUPSITE_AGE_IDENTITIES)
             self.fields["identity"] = SecretField(
                 label="age secret key",
-                help_text="Empty: the site's own key. " if held else "This site holds no key for it. "
-                "A key given here is kept encrypted and erased when the run ends.",
+                help_text="Empty: the site's own key. "
+                if held
+                else "This site holds no key for it. A key given here is kept encrypted and erased when the run ends.",
             )
 
     def identity(self) -> str:
@@ -51,7 +52,7 @@ class RestoreForm(KeyForm):
     drop_existing = forms.BooleanField(
         required=False,
         label="Empty the target first",
-        help_text="Removes what the target holds before the restore. Without it, a target that holds tables is refused.",
+        help_text="Removes what the target holds before the restore. Without it a target that holds tables is refused.",
     )
     include = LinesField(label="Only these tables", help_text="One a line, like public.orders. Empty: everything.")
     confirm = forms.CharField(

@@ -10,6 +10,7 @@ from unfold.contrib.filters.admin import ChoicesCheckboxFilter
 from unfold.decorators import display
 
 from backups.models import Restore, Verification
+from databases.models import Database
 from jobs.admin.job_pages import ReadOnlyJobAdmin
 from jobs.models import Job
 from jobs.templatetags.backupsite import badge, moment, span
@@ -41,6 +42,11 @@ class RestoreAdmin(RunAdmin):
     phases = (("restore", "Read, decode and load"),)
     list_display = ("id", "state", "backup_label", "target_name", "asked", "took")
     search_fields = ("id", "backup_label", "target_name")
+
+    def page_context(self, request: HttpRequest, obj: Restore) -> dict[str, Any]:
+        exists = Database.objects.filter(pk=obj.target_id).exists()
+        return {**super().page_context(request, obj), "target_exists": exists}
+
     search_help_text = "Search by id, backup or target"
 
 

@@ -16,7 +16,7 @@ from backupsite.api.models import ApiKey
 from backupsite.api.models import Role as KeyRole
 from backupsite.api.services.api_keys import create_api_key, revoke_api_key
 from jobs.admin.forms import PageForm
-from jobs.admin.pages import PageAdmin, tell
+from jobs.admin.pages import PageAdmin, posted, tell
 from jobs.roles import Role
 from jobs.templatetags.backupsite import distance
 
@@ -71,7 +71,7 @@ class ApiKeyAdmin(PageAdmin):
         return never_cache(self._add)(request)
 
     def _add(self, request: HttpRequest) -> HttpResponse:
-        form = ApiKeyForm(request.POST or None)
+        form = ApiKeyForm(posted(request))
         if request.method == "POST" and form.is_valid():
             made = form.save_through(lambda: create_api_key(**form.cleaned_data, user=request.user))
             if made is not None:

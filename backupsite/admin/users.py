@@ -10,7 +10,7 @@ from unfold.decorators import display
 
 from backupsite.users import role_name, save_user
 from jobs.admin.forms import KEEP, PageForm, SecretField
-from jobs.admin.pages import PageAdmin
+from jobs.admin.pages import PageAdmin, posted
 from jobs.roles import Role, role_of
 from jobs.templatetags.backupsite import distance
 
@@ -31,7 +31,10 @@ class UserForm(PageForm):
     username = forms.CharField(max_length=150)
     role = forms.ChoiceField(choices=ROLES, initial="viewer")
     is_active = forms.BooleanField(
-        required=False, initial=True, label="Active", help_text="An inactive user cannot log in; history keeps the name."
+        required=False,
+        initial=True,
+        label="Active",
+        help_text="An inactive user cannot log in; history keeps the name.",
     )
     first_name = forms.CharField(max_length=150, required=False)
     last_name = forms.CharField(max_length=150, required=False)
@@ -88,7 +91,7 @@ class UserAdmin(PageAdmin):
         return self._form(request, user, existing=user)
 
     def _form(self, request: HttpRequest, user: User, existing: User | None) -> HttpResponse:
-        form = UserForm(request.POST or None, user=user)
+        form = UserForm(posted(request), user=user)
         return self.form_page(
             request,
             form=form,

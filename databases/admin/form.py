@@ -13,11 +13,19 @@ SCHEDULES = ((INHERIT, "The site's own schedule"), ("own", "At these times"), ("
 KEEP_FIELDS = ("retention_days", "max_backups", "keep_daily", "keep_weekly", "keep_monthly", "keep_yearly")
 ENCRYPTION = ("encryption", "encryption_recipients")
 PLAIN = ("name", "host", "port", "database_name", "username", "enabled", "timezone", "catch_up", "compression", "queue")
+LABELS = {
+    "sslmode": "TLS mode",
+    "sslrootcert": "TLS authorities",
+    "sslcert": "Client certificate",
+    "sslkey": "Client key",
+}
 MULTILINE = frozenset({"sslrootcert", "sslcert", "sslkey", "ca"})  # PEM text
 
 
 class DatabaseForm(PageForm):
     """`database` is None for a new one. `values()` is what `save_database` takes."""
+
+    shown_at = {"schedule": "times", "destinations": "destination"}
 
     name = forms.CharField(max_length=200)
     id = forms.CharField(
@@ -119,7 +127,7 @@ class DatabaseForm(PageForm):
 
 def option_field(option: registry.OptionField, *, is_set: bool) -> forms.Field:
     """The form field of one engine option, by its type."""
-    shared = {"label": option.name.replace("_", " ").capitalize(), "help_text": option.help}
+    shared = {"label": LABELS.get(option.name, option.name.replace("_", " ").capitalize()), "help_text": option.help}
     multiline = option.name in MULTILINE
     if option.secret:
         return SecretField(is_set=is_set, multiline=multiline, **shared)

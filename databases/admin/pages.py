@@ -40,5 +40,7 @@ def _facts(database: Database) -> list[tuple[str, Any]]:
     """Connection and options as they are set, without secrets."""
     host = f"{database.host}:{database.port}" if database.port else database.host
     facts = [("Server", host), ("Database", database.database_name), ("User", database.username)]
-    facts += [(name, ", ".join(value) if isinstance(value, list) else value) for name, value in database.options.items()]
+    facts += [
+        (name, ", ".join(value) if isinstance(value, list) else value) for name, value in database.options.items()
+    ]
     return [(name, value) for name, value in facts if value not in ("", None, [])]

@@ -1,7 +1,7 @@
 """Forms of the admin: sections, widgets in the admin's dress, and secrets that are never shown again."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -42,7 +42,9 @@ class SecretWidget(forms.Widget):
         return context
 
     def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
-        return render_to_string(self.template_name, self.get_context(name, value, attrs))  # of the site, not of the forms
+        return render_to_string(
+            self.template_name, self.get_context(name, value, attrs)
+        )  # of the site, not of the forms
 
     def value_from_datadict(self, data: Mapping[str, Any], files: MultiValueDict[str, Any], name: str) -> Any:
         if self.removable and data.get(f"{name}-remove"):
@@ -65,7 +67,7 @@ class LinesField(forms.CharField):
     """A list of strings, one a line."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(required=False, widget=forms.Textarea(attrs={"rows": 3}), **kwargs)
+        super().__init__(required=False, widget=forms.Textarea(attrs={"rows": 2}), **kwargs)
 
     def prepare_value(self, value: Any) -> Any:
         return "\n".join(value) if isinstance(value, (list, tuple)) else value
@@ -81,6 +83,7 @@ class PageForm(forms.Form):
     """A form in sections; a section's fields that do not exist are left out, and so is a section without any."""
 
     sections: tuple[Section, ...] = ()
+    shown_at: ClassVar[dict[str, str]] = {}  # a service's word for a fault -> the field that shows it
 
     def in_sections(self) -> list[dict[str, Any]]:
         for field in self.fields.values():
@@ -106,6 +109,7 @@ class PageForm(forms.Form):
         return None
 
     def _refuse(self, name: str, text: str) -> None:
+        name = self.shown_at.get(name, name)
         if name in self.fields:
             self.add_error(name, text)
         else:
@@ -114,9 +118,10 @@ class PageForm(forms.Form):
     def ask_secrets_again(self) -> None:
         """A secret is not sent back to the browser, so a refused form must not look as if it held one."""
         for name, field in self.fields.items():
-            if isinstance(field, SecretField) and field.widget.value_from_datadict(
-                self.data, self.files, name
-            ) not in (KEEP, REMOVE):
+            if isinstance(field, SecretField) and field.widget.value_from_datadict(self.data, self.files, name) not in (
+                KEEP,
+                REMOVE,
+            ):
                 self.add_error(name, "Type it again: secrets are not sent back to the browser.")
 
 
@@ -125,13 +130,12 @@ def _dress(widget: forms.Widget) -> None:
     classes: list[str] = []
     if isinstance(widget, forms.Textarea):
         classes = widgets.TEXTAREA_CLASSES
-    elif isinstance(widget, forms.CheckboxSelectMultiple | forms.RadioSelect):
-        classes = []
     elif isinstance(widget, forms.CheckboxInput):
         classes = widgets.CHECKBOX_CLASSES
     elif isinstance(widget, forms.Select):
         classes = widgets.SELECT_CLASSES
-    elif isinstance(widget, forms.TextInput):
+        widget.template_name = widgets.UnfoldAdminSelectWidget.template_name
+    elif isinstance(widget, forms.widgets.Input) and not widget.is_hidden:
         classes = widgets.INPUT_CLASSES
     if classes:
         widget.attrs["class"] = " ".join(classes)

@@ -1,11 +1,13 @@
 """Pages of the admin: read by one role, changed by another, every change a POST that calls one service."""
 
 from collections.abc import Callable
+from copy import copy
 from typing import Any, ClassVar
 
 from django.contrib import messages
+from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_POST, require_safe
@@ -25,8 +27,7 @@ class RoleAdmin(ModelAdmin):
     run_role: ClassVar[Role] = Role.OPERATOR
     change_role: ClassVar[Role] = Role.ADMIN
     actions = None  # no bulk deletion: each deletion says its consequences first
-    list_per_page = 50
-    show_full_result_count = False
+    list_per_page = 30
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return role_of(request.user) >= self.view_role
@@ -86,7 +87,7 @@ class PageAdmin(RoleAdmin):
         existing: Any = None,
         back: str = "",
     ) -> HttpResponse:
-        """Shows the form, or saves it through one service and goes to the object's page. The history names fields only."""
+        """Shows the form, or saves it through one service and goes to the page. The history names fields, no values."""
         if request.method == "POST":
             if form.is_valid():
                 saved = form.save_through(save)
@@ -117,6 +118,14 @@ class PageAdmin(RoleAdmin):
             back=self.address(obj),
         )
 
+    def delete_through(self, request: HttpRequest, obj: Any, call: Callable[[], Any], done: str) -> HttpResponse:
+        """Deletes through one service; what it refuses is said on the object's page."""
+        page, row = self.address(obj), copy(obj)  # a deleted object forgets its id
+        if not tell(request, call, done):
+            return redirect(page)
+        self.log_deletions(request, [row])
+        return redirect(self.list_address())
+
     def refuse_unless(self, allowed: bool) -> None:
         if not allowed:
             raise PermissionDenied
@@ -127,7 +136,8 @@ class PageAdmin(RoleAdmin):
         return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
 
     def object_or_404(self, request: HttpRequest, object_id: str) -> Any:
-        obj = self.get_object(request, object_id)
+        """By its id, also as Django's own links quote it (`bkp_5Fabc`): ids are lower-case, so both cannot exist."""
+        obj = self.get_object(request, object_id) or self.get_object(request, unquote(object_id))
         if obj is None:
             raise Http404(f"No {self.opts.verbose_name} has the id {object_id!r}.")
         return obj
@@ -167,12 +177,17 @@ class PageAdmin(RoleAdmin):
         return path(f"<str:object_id>/{name}/", self.admin_site.admin_view(method(view)), name=info)
 
 
-def tell(request: HttpRequest, call: Callable[[], Any], done: str) -> Any:
-    """Calls a service and says what came of it; None when it refused."""
+def tell(request: HttpRequest, call: Callable[[], Any], done: str) -> bool:
+    """Calls a service and says what came of it; False when it refused."""
     try:
-        result = call()
+        call()
     except BackupError as error:
         messages.error(request, str(error))
-        return None
+        return False
     messages.success(request, done)
-    return result
+    return True
+
+
+def posted(request: HttpRequest) -> QueryDict | None:
+    """What a form was sent, which may be nothing at all; None when it was not sent."""
+    return request.POST if request.method == "POST" else None

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -9,7 +10,9 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.utils import timezone
 
+from backups.destinations import open_storage
 from backups.models import Backup, Copy, Destination, Restore, Verification
+from backups.services.save_destination import save_destination
 from databases.models import Database
 from jobs.models import LogLine, Status
 
@@ -52,7 +55,8 @@ def shop(db: None) -> Database:
 
 @pytest.fixture
 def disk(db: None, tmp_path: Any) -> Destination:
-    return Destination.objects.create(id="disk", name="Disk", kind="local", path=str(tmp_path), is_default=True)
+    values = {"id": "disk", "name": "Disk", "kind": "local", "path": str(tmp_path / "disk"), "is_default": True}
+    return save_destination(destination=Destination(), values=values, create=True)
 
 
 @pytest.fixture
@@ -74,6 +78,7 @@ def make_backup(shop: Database, disk: Destination) -> Callable[..., Backup]:
         backup = Backup.objects.create(**fields)
         if status == Status.COMPLETED:
             key = f"shop/2026/03/shop_2026-03-01_03-30-00_{backup.pk}-1.dump.zst"
+            open_storage(disk).write(key, BytesIO(b"artefact"))
             Copy.objects.create(backup=backup, destination=disk, attempt=1, key=key, state="stored", readback="full")
         LogLine.objects.create(job_kind="backup", job_id=backup.pk, attempt=1, message="dumping")
         return backup
@@ -86,7 +91,9 @@ def every_page(make_backup: Callable[..., Backup], shop: Database, disk: Destina
     """The address of a page of every kind, in every state that changes it."""
     done = make_backup()
     running = make_backup(Status.IN_PROGRESS, phase="dump", bytes_done=100, bytes_total_estimate=1000, bytes_per_s=50)
-    failed = make_backup(Status.FAILED, phase="dump", error_code="stalled", error_message="It hangs.", error_hint="Look.")
+    failed = make_backup(
+        Status.FAILED, phase="dump", error_code="stalled", error_message="It hangs.", error_hint="Look."
+    )
     restore = Restore.objects.create(
         backup=done,
         backup_label=done.pk,
