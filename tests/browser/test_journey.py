@@ -1,0 +1,132 @@
+"""A PostgreSQL database out and back, by hand, in a real browser, on the site as its users run it."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.site import Site, browser, log_in, running_site
+from tests.servers.postgres import PostgresServer
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(240)]
+
+CANARY = "canary-5d21"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, postgres18: PostgresServer) -> Iterator[Site]:
+    with running_site(tmp_path_factory.mktemp("site"), pg_bin_dirs=[postgres18.bin_dir]) as running:
+        yield running
+
+
+@pytest.fixture
+def page(site: Site) -> Iterator[Page]:
+    """A logged-in page that fails the test when a script breaks or an address of another host is asked for."""
+    broken: list[str] = []
+    with browser() as chromium:
+        opened = chromium.new_page(viewport={"width": 1440, "height": 900})
+        opened.set_default_timeout(20_000)
+        opened.on("pageerror", lambda error: broken.append(str(error)))
+        opened.on("request", lambda asked: broken.append(asked.url) if not asked.url.startswith(site.url) else None)
+        log_in(opened, site)
+        yield opened
+    assert broken == []
+
+
+def _add_database(page: Page, site: Site, server: PostgresServer, dbname: str, name: str) -> None:
+    page.goto(f"{site.url}/admin/databases/database/add/")
+    fields = {
+        "name": name,
+        "id": name.lower(),
+        "host": server.host,
+        "port": str(server.port),
+        "database_name": dbname,
+        "username": server.user,
+        "password": server.password,
+    }
+    for field, value in fields.items():
+        page.fill(f"[name='{field}']", value)
+    page.click("text=Save")
+    expect(page.locator("h1", has_text=name).first).to_be_visible()
+
+
+def test_out_and_back(
+    page: Page,
+    site: Site,
+    postgres18: PostgresServer,
+    fresh_database: Callable[[PostgresServer], str],
+    tmp_path: Path,
+) -> None:
+    source, target = fresh_database(postgres18), fresh_database(postgres18)
+    postgres18.psql(
+        "CREATE TABLE orders AS SELECT n AS id, md5(n::text) AS code FROM generate_series(1, 5000) n", source
+    )
+
+    expect(page.get_by_text("First steps")).to_be_visible()
+    _add_database(page, site, postgres18, source, "Shop")
+    page.click("text=Check connection")
+    expect(page.locator("#check-report")).to_contain_text("Reachable")
+
+    page.click("text=Back up now")
+    expect(page).to_have_url(re.compile(r"/admin/backups/backup/bkp_"))
+    expect(page.locator(".bks-head .bks-completed")).to_be_visible(timeout=30_000)  # by polling, without a reload
+    expect(page.get_by_text("public.orders")).to_be_visible()
+    expect(page.locator(".bks-table td.bks-num").first).to_have_text("5,000")
+    expect(page.locator(".bks-log")).to_contain_text("read back and compared")
+    backup_page = page.url
+
+    with page.expect_download() as download:
+        page.click("text=Download")
+    download.value.save_as(tmp_path / "artefact")
+    assert download.value.suggested_filename.endswith(".dump.zst")
+    assert (tmp_path / "artefact").read_bytes()[:4] == b"\x28\xb5\x2f\xfd"
+
+    page.click(".bks-actions >> text=Verify")
+    page.click("button:has-text('Verify')")
+    expect(page).to_have_url(re.compile(r"/admin/backups/verification/"))
+    expect(page.get_by_text("intact")).to_be_visible(timeout=30_000)
+
+    _add_database(page, site, postgres18, target, "Copy")
+    page.goto(backup_page)
+    page.click(".bks-actions >> text=Restore")
+    page.select_option("[name=target]", "copy")
+    page.fill("[name=confirm]", "cop")
+    page.click("button:has-text('Restore')")
+    expect(page.get_by_role("alert")).to_contain_text("repeat the target")
+    page.fill("[name=confirm]", "copy")
+    page.click("button:has-text('Restore')")
+    expect(page).to_have_url(re.compile(r"/admin/backups/restore/"))
+    expect(page.locator(".bks-head .bks-completed")).to_be_visible(timeout=30_000)
+    rows = "SELECT count(*), md5(string_agg(code, '' ORDER BY id)) FROM orders"
+    assert postgres18.psql(rows, target) == postgres18.psql(rows, source)
+
+
+def test_a_wrong_password_says_what_to_do(
+    page: Page, site: Site, postgres18: PostgresServer, fresh_database: Callable[[PostgresServer], str]
+) -> None:
+    _add_database(page, site, postgres18, fresh_database(postgres18), "Locked")
+    page.click("text=Edit")
+    page.fill("[name=password]", CANARY)
+    page.click("text=Save")
+    page.click("text=Check connection")
+    expect(page.locator("#check-report .bks-note-bad")).to_be_visible()
+    page.click("text=Back up now")
+    expect(page.locator(".bks-head .bks-failed")).to_be_visible(timeout=30_000)
+    expect(page.get_by_role("alert")).to_contain_text("password")
+    assert CANARY not in page.content()
+    assert CANARY not in (site.folder / "serve.log").read_text()
+
+
+def test_pages_fit_a_phone(page: Page, site: Site) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    for address in (
+        "",
+        "databases/database/",
+        "databases/database/add/",
+        "backups/backup/",
+        "backups/destination/local/change/",
+    ):
+        page.goto(f"{site.url}/admin/{address}")
+        assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0, address
