@@ -33,8 +33,8 @@ Measured on {date} by `{command}`: {rounds} rounds, everybody in turn, after one
 {machine}
 
 Our times begin with the POST and so include the way through the queue to the worker; the others begin with their own
-process. All write to the same disk and read the same database on the same server, which runs with `fsync` on. Only
-Backupsite syncs what it wrote to the disk, reads it back and compares.
+process. All write to the same disk and read the same database on the same server, which runs with `fsync` on
+and autovacuum off. Only Backupsite syncs what it wrote to the disk, reads it back and compares.
 
 ## Targets
 
