@@ -1,5 +1,7 @@
 """The other contestants: the stock tools in a shell pipe, and django-dbbackup in a project of its own."""
 
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -75,9 +77,14 @@ def _shell(world: World, script: str, watch: Watch, environment: dict[str, str] 
         env={**world.shop.environment(), "HOME": str(world.folder), **(environment or {})},
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
+        start_new_session=True,
     ) as process:
-        watch(process.pid)
-        error = process.communicate()[1]
+        try:
+            watch(process.pid)
+            error = process.communicate()[1]
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)  # asked to stop: the tools must not go on to their end
+            raise
     seconds = time.monotonic() - started
     if process.returncode:
         raise RuntimeError(f"{script}: {error.decode(errors='replace').strip()[-1000:]}")
