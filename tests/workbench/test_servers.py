@@ -85,7 +85,7 @@ def test_redis_wants_its_password(redis_server: RedisServer) -> None:
         client.set("k", "v")
         assert client.get("k") == b"v"
     with (
-        redis.Redis(port=redis_server.port, retry=Retry(NoBackoff(), 0)) as stranger,
+        redis.Redis(redis_server.host, redis_server.port, retry=Retry(NoBackoff(), 0)) as stranger,
         pytest.raises(redis.AuthenticationError),
     ):
         stranger.ping()
