@@ -20,7 +20,11 @@ class Router(SimpleRouter):
 
     def register(self, prefix: str, viewset: type[ViewSetMixin], basename: str | None = None) -> None:
         """Rooms below know nothing of idempotency keys; the plug board adds it to their views here."""
-        attributes: dict[str, Any] = {"__doc__": viewset.__doc__, "__module__": viewset.__module__}
+        attributes: dict[str, Any] = {
+            "__doc__": viewset.__doc__,
+            "__module__": viewset.__module__,
+            "http_method_names": ["get", "head", "post", "patch", "delete"],
+        }
         super().register(prefix, type(viewset.__name__, (Idempotent, viewset), attributes), basename)
 
 

@@ -55,6 +55,14 @@ def test_a_body_that_is_no_object_is_malformed(content: bytes) -> None:
     problem_of(raw(content), 400)
 
 
+@pytest.mark.parametrize(
+    "content",
+    [b'{"name": "a\\u0000b"}', b'{"name": "\\ud800"}', b'{"\\u0000": 1}', b'{"options": {"a": ["\\u0000"]}}'],
+)
+def test_text_that_a_database_cannot_hold_is_found_wherever_it_is(content: bytes) -> None:
+    assert problem_of(raw(content), 400)["code"] == "parse_error"
+
+
 def test_a_huge_body_is_413() -> None:
     assert problem_of(raw(b'{"name": "' + b"a" * (1 << 20) + b'"}'), 413)["code"] == "too_large"
 
@@ -76,7 +84,7 @@ def test_unknown_addresses_are_404_for_programs_and_for_people() -> None:
 def test_a_method_that_is_not_there_is_405(method: str) -> None:
     answer = getattr(api(), method)("/api/databases")
     problem_of(answer, 405)
-    assert "GET" in answer.headers["Allow"]
+    assert answer.headers["Allow"] == "GET, HEAD, POST"
 
 
 def test_every_fault_is_listed_at_once() -> None:
