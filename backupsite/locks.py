@@ -26,6 +26,7 @@ class SiteLock:
             return self._lock_file()
         if self._connection is None:
             self._connection = connection.copy()
+            self._connection.inc_thread_sharing()  # one thread takes the lock, another watches it
         with self._connection.cursor() as cursor:
             cursor.execute("SELECT pg_try_advisory_lock(%s)", [zlib.crc32(f"backupsite.{self.name}".encode())])
             return bool(cursor.fetchone()[0])
