@@ -56,7 +56,7 @@ bench: install-dev ## Measure against bare pg_dump and django-dbbackup (ARGS="--
 
 screenshots: install-dev ## Take the pictures of docs/ again, in a real browser
 	@$(PYTHON) -m tests.servers.fetch chromium
-	@$(PYTHON) -m scripts.screenshots
+	@$(PYTHON) -m tests.browser.screenshots
 
 clean: ## Remove what was fetched and made, your data excepted
 	rm -rf .venv .servers .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache htmlcov .coverage*

@@ -51,7 +51,7 @@ def _faults(user: User, password: str | None) -> dict[str, Any]:
             validate_password(password, user)
         except ValidationError as error:
             faults["password"] = error.messages
-    elif user.pk is None:
+    elif user._state.adding:
         faults["password"] = ["A new user needs a password."]
     return faults
 

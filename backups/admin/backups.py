@@ -26,11 +26,11 @@ from jobs.admin.job_pages import JobAdmin
 from jobs.admin.pages import posted, tell
 from jobs.models import Status
 from jobs.roles import Role
-from jobs.templatetags.backupsite import badge, distance, moment, size, span
+from jobs.templatetags.backupsite import badge, distance, moment, size, span, two_lines
 
 ACTIONS = ("verify", "restore", "label", "lock", "unlock", "delete")
 VERIFYING = (
-    "Every stored copy is read to its end: sizes, digests and the archive's structure are compared with what was stored. "
+    "Every stored copy is read to its end: sizes, digests and the archive's structure are compared. "
     "Without a key the stored bytes of an encrypted artefact are compared, its contents are not."
 )
 LOCK = mark_safe('<span class="material-symbols-outlined bks-mark" title="locked">lock</span>')
@@ -53,14 +53,14 @@ class BackupAdmin(JobAdmin):
     search_help_text = "Search by id, Database or label"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Backup]:
-        return super().get_queryset(request).defer("manifest").select_related("requested_by")
+        rows: QuerySet[Backup] = super().get_queryset(request)
+        return rows.defer("manifest").select_related("requested_by")
 
     @display(description="Backup", ordering="database_name")
     def what(self, backup: Backup) -> SafeString:
         note = backup.label or backup.pk
-        return format_html(
-            '{}{}<br><span class="bks-quiet">{}</span>', backup.database_name, LOCK if backup.locked else "", note
-        )
+        name = format_html("{}{}", backup.database_name, LOCK) if backup.locked else backup.database_name
+        return two_lines(name, note)
 
     @display(description="Status", ordering="status")
     def state(self, backup: Backup) -> SafeString:
@@ -68,9 +68,7 @@ class BackupAdmin(JobAdmin):
 
     @display(description="Asked for", ordering="created_at")
     def asked(self, backup: Backup) -> SafeString:
-        return format_html(
-            '{}<br><span class="bks-quiet">{}</span>', moment(backup.created_at), distance(backup.created_at)
-        )
+        return two_lines(moment(backup.created_at), distance(backup.created_at))
 
     @display(description="Stored", ordering="size")
     def stored(self, backup: Backup) -> str:
@@ -96,7 +94,7 @@ class BackupAdmin(JobAdmin):
             self.post_route("unlock", self.unlock, Role.ADMIN),
         ]
 
-    def page_context(self, request: HttpRequest, obj: Backup) -> dict[str, Any]:
+    def page_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
         copies = list(obj.copies.select_related("destination").order_by("pk"))
         stored = next((copy for copy in copies if copy.state == Copy.State.STORED), None)
         by_hand = stored and restore_by_hand(backup=obj, destination=stored.destination, key=stored.key)

@@ -10,7 +10,6 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern
 from django.utils import timezone
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
@@ -27,17 +26,18 @@ from databases.services.delete import delete_database
 from databases.services.save import save_database
 from jobs.admin.pages import posted
 from jobs.errors import BackupError
-from jobs.templatetags.backupsite import badge, distance, moment
+from jobs.templatetags.backupsite import badge, distance, moment, two_lines
 
 
 class ProtectedForm(DatabaseForm):
-    destination = forms.ChoiceField(required=False)
+    """With the destination, which the room of Databases does not know."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         default = Destination.objects.filter(is_default=True).first()
         empty = f"The default ({default.name})" if default else "The default (there is none yet)"
-        self.fields["destination"].choices = [("", empty), *Destination.objects.values_list("pk", "name")]
+        choices = [("", empty), *Destination.objects.values_list("pk", "name")]
+        self.fields["destination"] = forms.ChoiceField(required=False, choices=choices)
         if self.database and (placement := self.database.placements.first()):
             self.initial["destination"] = placement.destination_id
 
@@ -54,13 +54,13 @@ class DatabaseAdmin(DatabasePages):
 
     @display(description="Database", ordering="name")
     def what(self, database: Database) -> SafeString:
-        return format_html('{}<br><span class="bks-quiet">{}</span>', database.name, database.pk)
+        return two_lines(database.name, database.pk)
 
     @display(description="Server", ordering="host")
     def where(self, database: Database) -> SafeString:
         host = f"{database.host}:{database.port}" if database.port else database.host
         kind = registry.engine_class(database.engine).label
-        return format_html('{}<br><span class="bks-quiet">{}</span>', kind, host)
+        return two_lines(kind, host)
 
     @display(description="Last backup")
     def last_backup(self, database: Any) -> SafeString | str:

@@ -4,11 +4,11 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.db import models
 from django.db.models import Count, QuerySet, Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
@@ -17,7 +17,7 @@ from backups.models import Copy, Destination
 from backups.services.save_destination import delete_destination, save_destination
 from jobs.admin.forms import KEEP, PageForm, SecretField, Section
 from jobs.admin.pages import PageAdmin, posted
-from jobs.templatetags.backupsite import size
+from jobs.templatetags.backupsite import size, two_lines
 
 LOCAL = ("path", "reserve_bytes")
 S3_PLACE = ("bucket", "prefix", "endpoint_url", "region", "addressing")
@@ -42,8 +42,7 @@ class DestinationForm(PageForm):
             if name == "secret_key":
                 self.fields[name] = SecretField(is_set=bool(destination and destination.has_secret_key))
             else:
-                more = {"assume_scheme": "https"} if name == "endpoint_url" else {}
-                self.fields[name] = Destination._meta.get_field(name).formfield(**more)
+                self.fields[name] = _model_field(name)
         if "id" in self.fields:
             self.fields["id"] = forms.CharField(
                 required=False, max_length=63, help_text="Never changes. Empty: one is made."
@@ -74,7 +73,7 @@ class DestinationAdmin(PageAdmin):
 
     @display(description="Destination", ordering="name")
     def what(self, destination: Destination) -> SafeString:
-        return format_html('{}<br><span class="bks-quiet">{}</span>', destination.name, destination.pk)
+        return two_lines(destination.name, destination.pk)
 
     @display(description="Where")
     def where(self, destination: Destination) -> str:
@@ -142,6 +141,20 @@ class DestinationAdmin(PageAdmin):
         return self.confirm_page(request, destination, title=f"Delete {destination}?", consequences=consequences)
 
 
+def _model_field(name: str) -> forms.Field:
+    """The form field that the model's own column would have."""
+    more: dict[str, Any] = {"assume_scheme": "https"} if name == "endpoint_url" else {}
+    field = _column(name).formfield(**more)
+    assert field is not None
+    return field
+
+
+def _column(name: str) -> "models.Field[Any, Any]":
+    column = Destination._meta.get_field(name)
+    assert isinstance(column, models.Field)
+    return column
+
+
 def place_of(destination: Destination) -> str:
     if destination.kind == Destination.Kind.LOCAL:
         return destination.path
@@ -149,7 +162,8 @@ def place_of(destination: Destination) -> str:
 
 
 def _facts(destination: Destination) -> list[tuple[str, Any]]:
-    fields = LOCAL[1:] if destination.kind == Destination.Kind.LOCAL else ("endpoint_url", "region", "access_key")
-    fields = (*fields, *S3_OBJECTS, "queue")
-    named = [(Destination._meta.get_field(name).verbose_name, getattr(destination, name)) for name in fields]
-    return [(name, value) for name, value in named if value not in ("", None)]
+    fields = () if destination.kind == Destination.Kind.LOCAL else ("endpoint_url", "region", "access_key", *S3_OBJECTS)
+    named = [(str(_column(name).verbose_name), getattr(destination, name)) for name in (*fields, "queue")]
+    if destination.kind == Destination.Kind.LOCAL:
+        named.insert(0, ("kept free", size(destination.reserve_bytes)))
+    return [(name, value) for name, value in named if value]

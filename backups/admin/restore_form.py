@@ -64,7 +64,7 @@ class RestoreForm(KeyForm):
         target = self.fields["target"]
         assert isinstance(target, forms.ModelChoiceField)
         target.queryset = Database.objects.filter(engine=backup.engine)
-        target.label_from_instance = lambda database: f"{database.name} ({database.pk})"  # type: ignore[method-assign]
+        target.label_from_instance = lambda database: f"{database.name} ({database.pk})"  # type: ignore[method-assign, assignment]
         if backup.manifest.get("engine", {}).get("format") == "plain":
             del self.fields["include"]
 

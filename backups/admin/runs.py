@@ -21,7 +21,8 @@ class RunAdmin(ReadOnlyJobAdmin):
     list_filter_submit = True
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return super().get_queryset(request).select_related("backup", "requested_by").defer("backup__manifest")
+        rows: QuerySet[Any] = super().get_queryset(request)
+        return rows.select_related("backup", "requested_by").defer("backup__manifest")
 
     @display(description="Status", ordering="status")
     def state(self, job: Job) -> SafeString:
@@ -43,7 +44,7 @@ class RestoreAdmin(RunAdmin):
     list_display = ("id", "state", "backup_label", "target_name", "asked", "took")
     search_fields = ("id", "backup_label", "target_name")
 
-    def page_context(self, request: HttpRequest, obj: Restore) -> dict[str, Any]:
+    def page_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
         exists = Database.objects.filter(pk=obj.target_id).exists()
         return {**super().page_context(request, obj), "target_exists": exists}
 

@@ -43,7 +43,8 @@ class UserForm(PageForm):
     def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
         known = {name: getattr(user, name) for name in ("username", "is_active", "first_name", "last_name", "email")}
         initial = {**known, "role": role_name(user)} if user.pk else {}
-        super().__init__(*args, initial=initial, **kwargs)
+        kwargs.setdefault("initial", initial)
+        super().__init__(*args, **kwargs)
         self.fields["password"] = SecretField(is_set=user.pk is not None, removable=False)
 
     def values(self) -> dict[str, Any]:

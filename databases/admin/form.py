@@ -127,7 +127,10 @@ class DatabaseForm(PageForm):
 
 def option_field(option: registry.OptionField, *, is_set: bool) -> forms.Field:
     """The form field of one engine option, by its type."""
-    shared = {"label": LABELS.get(option.name, option.name.replace("_", " ").capitalize()), "help_text": option.help}
+    shared: dict[str, Any] = {
+        "label": LABELS.get(option.name, option.name.replace("_", " ").capitalize()),
+        "help_text": option.help,
+    }
     multiline = option.name in MULTILINE
     if option.secret:
         return SecretField(is_set=is_set, multiline=multiline, **shared)

@@ -34,7 +34,7 @@ class JobAdmin(PageAdmin):
             self.post_route("cancel", self.cancel, self.run_role),
         ]
 
-    def page_context(self, request: HttpRequest, obj: Job) -> dict[str, Any]:
+    def page_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
         lines = list(_log(obj).order_by("-id")[: LOG_LINES + 1])
         return {
             "body_template": self.body_template,

@@ -62,7 +62,7 @@ class PageAdmin(RoleAdmin):
         return []
 
     def get_urls(self) -> list[URLPattern]:
-        return self.page_routes() + super().get_urls()
+        return [*self.page_routes(), *super().get_urls()]
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -174,7 +174,8 @@ class PageAdmin(RoleAdmin):
             return handler(request, self.object_or_404(request, object_id))
 
         info = f"{self.opts.app_label}_{self.opts.model_name}_{name}"
-        return path(f"<str:object_id>/{name}/", self.admin_site.admin_view(method(view)), name=info)
+        route: URLPattern = path(f"<str:object_id>/{name}/", self.admin_site.admin_view(method(view)), name=info)
+        return route
 
 
 def tell(request: HttpRequest, call: Callable[[], Any], done: str) -> bool:

@@ -83,6 +83,11 @@ def distance(at: datetime | None) -> str:
     return f"in {text}" if seconds > 0 else f"{text} ago"
 
 
+def two_lines(first: Any, second: Any) -> SafeString:
+    """A cell of a list: what matters, and below it what tells it apart."""
+    return format_html('<div class="bks-cell">{}<br><span class="bks-quiet">{}</span></div>', first, second)
+
+
 @register.filter
 def as_items(value: Any) -> Any:
     """The items of a mapping, for keys that are no identifiers."""

@@ -14,6 +14,7 @@ from backups.destinations import open_storage
 from backups.models import Backup, Copy, Destination, Restore, Verification
 from backups.services.save_destination import save_destination
 from databases.models import Database
+from databases.services.save import save_database
 from jobs.models import LogLine, Status
 
 PASSWORD = "correct horse"
@@ -38,19 +39,19 @@ def log_in(db: None) -> Callable[[str], Client]:
 
 @pytest.fixture
 def shop(db: None) -> Database:
-    return Database.objects.create(
-        id="shop",
-        name="Shop",
-        engine="postgres",
-        host="db.example.org",
-        port=5432,
-        username="backup",
-        database_name="shop",
-        secrets={"password": "kept-secret"},
-        secret_names=["password"],
-        schedule="30 3 * * *",
-        options={"format": "custom"},
-    )
+    values: dict[str, Any] = {
+        "id": "shop",
+        "name": "Shop",
+        "engine": "postgres",
+        "host": "db.example.org",
+        "port": 5432,
+        "username": "backup",
+        "password": "kept-secret",
+        "database_name": "shop",
+        "schedule": "30 3 * * *",
+        "options": {"format": "custom"},
+    }
+    return save_database(database=Database(), values=values, create=True)
 
 
 @pytest.fixture

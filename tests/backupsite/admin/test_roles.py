@@ -107,7 +107,7 @@ class TestOperator:
         answer = browser.post(actions["back-up"])
         backup = Backup.objects.order_by("-created_at").first()
         assert backup is not None
-        assert (backup.status, backup.requested_by.get_username()) == (Status.PENDING, "operator")
+        assert (backup.status, str(backup.requested_by)) == (Status.PENDING, "operator")
         assert answer["Location"] == f"/admin/backups/backup/{backup.pk}/change/"
 
     def test_cancels(self, log_in: LogIn, actions: dict[str, str]) -> None:
