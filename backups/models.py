@@ -156,6 +156,7 @@ class Backup(Job):
         indexes = [
             models.Index(fields=["database", "status", "-created_at"], name="backups_of_database"),
             models.Index(fields=["-created_at", "-id"], name="backups_newest"),
+            models.Index(fields=["status", "-created_at", "-id"], name="backups_newest_by_status"),
             # The newest one of each Database, and its newest good and proven ones: lists of Databases ask for these.
             models.Index(fields=["database", "-created_at", "-id"], name="backups_newest_of_database"),
             models.Index(fields=["database", "status", "-finished_at"], name="backups_good_of_database"),
