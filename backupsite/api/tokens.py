@@ -55,7 +55,7 @@ class TokenView(_OpenView):
     @extend_schema(request=LoginSerializer, responses=TokensSerializer, auth=[], operation_id="token_obtain")
     def post(self, request: Request) -> Response:
         """Logs in. Too many attempts are 429."""
-        user = log_in(request=request, **self.read(request, LoginSerializer))
+        user = log_in(request=request._request, **self.read(request, LoginSerializer))
         refresh = RefreshToken.for_user(user)
         return Response({"access": str(refresh.access_token), "refresh": str(refresh)}, headers=NO_STORE)
 

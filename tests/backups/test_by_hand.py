@@ -49,7 +49,9 @@ def test_the_commands_restore_the_artefact(
     commands = restore_by_hand(backup=backup, destination=disk, key=backup.copies.get().key)
     script = "set -eo pipefail\n" + "\n".join(commands).replace("TARGET", target)
     environment = {**postgres18.environment(), "PATH": f"{postgres18.bin_dir}:{os.environ['PATH']}"}
-    done = subprocess.run(["bash", "-c", script], cwd=room, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=room, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, f"{script}\n{done.stderr}"
     rows = "SELECT count(*), md5(string_agg(h, '' ORDER BY n)) FROM t"
     assert postgres18.psql(rows, target) == postgres18.psql(rows, source)

@@ -13,9 +13,9 @@ from typing import Any
 from django.contrib.auth import authenticate
 from django.db import transaction
 from django.db.models import F
+from django.http import HttpRequest
 from django.utils import timezone
 from rest_framework.exceptions import AuthenticationFailed, Throttled
-from rest_framework.request import Request
 
 from backupsite.api.models import LoginAttempt
 
@@ -27,14 +27,14 @@ class Limit:
     window: timedelta
 
 
-def log_in(*, request: Request, username: str, password: str) -> Any:
+def log_in(*, request: HttpRequest, username: str, password: str) -> Any:
     """The user. Raises AuthenticationFailed, and Throttled when there were too many attempts."""
     address = str(request.META.get("REMOTE_ADDR", ""))
     limits = _limits(username, address)
     wait = _count(limits, timezone.now())
     if wait is not None:
         raise Throttled(wait=math.ceil(wait.total_seconds()), detail="Too many attempts to log in.")
-    user = authenticate(request._request, username=username, password=password)
+    user = authenticate(request, username=username, password=password)
     if user is None:
         raise AuthenticationFailed("No active user has this name and password.", code="bad_credentials")
     _forgive(limits)

@@ -1,0 +1,24 @@
+"""The login of the admin: the same count of attempts as the API's, so that guessing is slow at both doors."""
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from rest_framework.exceptions import AuthenticationFailed, Throttled
+from unfold.forms import AuthenticationForm
+
+from backupsite.api.services.login import log_in
+
+
+class LoginForm(AuthenticationForm):
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = self.cleaned_data
+        if not data.get("username") or not data.get("password"):
+            return data
+        try:
+            self.user_cache = log_in(request=self.request, username=data["username"], password=data["password"])
+        except Throttled as throttled:
+            raise ValidationError(str(throttled.detail), code="throttled") from throttled
+        except AuthenticationFailed as failed:
+            raise self.get_invalid_login_error() from failed
+        self.confirm_login_allowed(self.user_cache)
+        return data
