@@ -144,11 +144,13 @@ def _other_user(folder: Path) -> tuple[str, ...]:
     if owner is None:
         return ()
     os.chown(folder, owner.pw_uid, owner.pw_gid)
-    # The capability lets it reach a checkout or a temporary folder that is closed to other users (mode 0700).
+    # The capability lets it reach a checkout or a temporary folder that is closed to other users (mode 0700); without
+    # the secure bit access(2), by which initdb looks for its binaries, would not count it.
     return (
         f"--reuid={owner.pw_uid}",
         f"--regid={owner.pw_gid}",
         "--clear-groups",
+        "--securebits=+no_setuid_fixup",
         "--inh-caps=+dac_override",
         "--ambient-caps=+dac_override",
     )

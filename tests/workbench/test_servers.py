@@ -1,6 +1,7 @@
 """The servers that other tests lean on do what those tests take for granted."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from tests.servers import keeper
-from tests.servers.fetch import REPOSITORY
+from tests.servers.fetch import REPOSITORY, postgres_bin, servers_folder
 from tests.servers.postgres import CERTIFICATE_ROLE, PostgresServer, start_postgres
 from tests.servers.process import ServerError
 from tests.servers.redis import RedisServer
@@ -70,6 +71,21 @@ def test_postgres_with_tls_lets_a_client_certificate_in_and_leaves_nothing_behin
         assert psutil.Process(server.pid).name() == "postgres"
     assert not psutil.pid_exists(server.pid)
     assert not folder.exists()
+
+
+def test_postgres_starts_from_a_checkout_that_is_closed_to_other_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched = postgres_bin(18).parent
+    if not fetched.is_relative_to(servers_folder()):
+        pytest.skip("this machine has a PostgreSQL 18 of its own, which is open to all users")
+    folder = tmp_path / "closed"
+    shutil.copytree(fetched, folder / fetched.name)
+    folder.chmod(0o700)
+    monkeypatch.setenv("BACKUPSITE_TEST_SERVERS", str(folder))
+    with start_postgres(18, folder / "server") as server:
+        assert server.bin_dir.is_relative_to(folder)
+        assert server.psql("SELECT 1") == "1"
 
 
 def test_s3_stores_and_refuses_a_wrong_key(s3: S3Server, s3_bucket: str) -> None:
