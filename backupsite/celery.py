@@ -3,10 +3,8 @@
 import logging.config
 import os
 import signal
-import sys
 import threading
-import types
-from typing import Any, NoReturn
+from typing import Any
 
 from billiard import active_children
 from celery import Celery, signals
@@ -15,7 +13,7 @@ from backupsite import doorbell
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backupsite.settings")
 
-JOB_GRACE_S = 4.0  # what a running job gets to end by itself when its worker is stopped
+JOB_GRACE_S = 3.0  # what a running job gets to end by itself when its worker is stopped
 
 doorbell.register()
 app = Celery("backupsite")
@@ -33,13 +31,25 @@ def _use_django_logging(**kwargs: Any) -> None:
 
 @signals.worker_process_init.connect
 def _prepare_pool_process(**kwargs: Any) -> None:
-    """A pool process that is told to stop writes down what became of its job (that it dies with its worker, whatever
-    happens to that, Celery has asked the kernel for already)."""
-    signal.signal(signal.SIGTERM, _stop_job)
+    """A pool process that is told to stop ends its job in order (that it dies with its worker, whatever happens to
+    that, Celery has asked the kernel for already).
+
+    The job's thread may sit in a library that waits for a server, where no Python signal handler runs: the signal goes
+    through a pipe to a thread that ends the job's lease.
+    """
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    threading.Thread(target=_stop_jobs_when_told, args=(reader,), name="stop", daemon=True).start()
+    signal.signal(signal.SIGTERM, lambda number, frame: None)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
 
 
-def _stop_job(number: int, frame: types.FrameType | None) -> NoReturn:
-    sys.exit(128 + number)
+def _stop_jobs_when_told(reader: int) -> None:
+    from jobs.lease import stop_all  # models: loaded by now, and not when this module is
+
+    while number := os.read(reader, 1):
+        if number[0] == signal.SIGTERM:
+            stop_all()
 
 
 @signals.worker_shutting_down.connect

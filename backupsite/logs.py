@@ -4,6 +4,7 @@ import logging
 import re
 from typing import Any
 
+from django.utils.log import CallbackFilter
 from pythonjsonlogger.json import JsonFormatter
 
 HIDDEN = "***"
@@ -47,6 +48,10 @@ class ScrubbingJsonFormatter(JsonFormatter):
         return {name: scrub(value) if isinstance(value, str) else value for name, value in log_data.items()}
 
 
+def _is_no_503(record: logging.LogRecord) -> bool:
+    return vars(record).get("status_code") != 503
+
+
 def logging_settings(format: str) -> dict[str, Any]:
     """Django's LOGGING: everything to stderr through one handler."""
     return {
@@ -63,13 +68,15 @@ def logging_settings(format: str) -> dict[str, Any]:
                 "rename_fields": {"asctime": "time", "levelname": "level", "name": "logger", "process": "pid"},
             },
         },
+        # "Not ready" is an answer that says everything itself, and is asked for every few seconds.
+        "filters": {"not_503": {"()": CallbackFilter, "callback": _is_no_503}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": format}},
         "root": {"handlers": ["stderr"], "level": "INFO"},
         "loggers": {
             "django": {"handlers": [], "level": "INFO", "propagate": True},
             "django.server": {"handlers": [], "propagate": True},
             # A refused request is the client's business; the answer tells it.
-            "django.request": {"level": "ERROR"},
+            "django.request": {"level": "ERROR", "filters": ["not_503"]},
             # Celery's own notice of every received and finished task would say twice what the job's log says.
             "celery.worker.strategy": {"level": "WARNING"},
             "celery.app.trace": {"level": "WARNING"},

@@ -62,6 +62,7 @@ class Lease:
         self._thread = threading.Thread(target=self._beat, name=f"lease-{job.pk}", daemon=True)
 
     def __enter__(self) -> Self:
+        _held.add(self)
         self._thread.start()
         return self
 
@@ -71,6 +72,7 @@ class Lease:
         self._stop.set()
         self._wake.set()
         self._thread.join()
+        _held.discard(self)
         self._write_log()
 
     # What the run calls
@@ -214,3 +216,12 @@ class Lease:
                     hint="The server or the destination hangs: look for locks and for the network between them.",
                 )
             )
+
+
+_held: set[Lease] = set()
+
+
+def stop_all() -> None:
+    """Ends every attempt that this process runs, from any thread: its row says why, and the next attempt follows."""
+    for lease in list(_held):
+        lease._abort(BackupError("The worker was stopped during the run.", code="worker_stopped"))

@@ -66,7 +66,7 @@ class Site:
         found = until(line, seconds=40, what=f"ready: {self.log}")
         self.ready_s = float(found[1])
         self.address: str = found[2]
-        return self.address
+        return str(found[2])
 
     def pid_of(self, role: str) -> int:
         return int(re.findall(rf"{role} started with pid (\d+)", self.log)[-1])

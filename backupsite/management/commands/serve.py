@@ -16,7 +16,7 @@ from backupsite.management.supervisor import Child, Supervisor
 logger = logging.getLogger(__name__)
 
 ROLES = ("web", "worker", "beat", "sweeper")  # in the order they are stopped
-STOP_S = {"web": 3.0, "worker": 8.0, "beat": 3.0, "sweeper": 3.0}
+STOP_S = {"web": 3.0, "worker": 9.0, "beat": 3.0, "sweeper": 3.0}
 
 
 class Command(BaseCommand):
