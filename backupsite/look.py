@@ -13,7 +13,7 @@ UNFOLD: dict[str, Any] = {
     "DASHBOARD_CALLBACK": "backupsite.admin.overview.overview",
     "STYLES": [lambda request: static("backupsite/admin.css")],
     "SCRIPTS": [lambda request: static("backupsite/admin.js")],
-    "LOGIN": {"form": "backupsite.admin.login.LoginForm"},
+    "LOGIN": {"form": "backupsite.login.LoginForm"},
     "SIDEBAR": {"show_search": False, "navigation": "backupsite.admin.navigation.navigation"},
     "COLORS": {
         "primary": {

@@ -1,4 +1,7 @@
-"""The login of the admin: the same count of attempts as the API's, so that guessing is slow at both doors."""
+"""The login of the admin: the same count of attempts as the API's, so that guessing is slow at both doors.
+
+Not in `backupsite.admin`: unfold imports it while it makes the admin site, before that package may register with it.
+"""
 
 from typing import Any
 
