@@ -25,7 +25,8 @@ def schedule_fault(schedule: object) -> str | None:
         return None
     if not isinstance(schedule, str | list) or not crons(schedule):
         return "A schedule is a 5-field cron expression, a list of them, 'inherit' or null."
-    for expression in crons(schedule):
+    given: list[object] = [*crons(schedule)]
+    for expression in given:
         if not isinstance(expression, str) or len(expression.split()) != 5:
             return f"{expression!r} is not a 5-field cron expression such as '30 3 * * *'."
         try:
