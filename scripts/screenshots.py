@@ -7,7 +7,8 @@ from urllib.request import urlopen
 
 from playwright.sync_api import Page, sync_playwright
 
-from tests.servers.fetch import REPOSITORY, Missing, browser
+from tests.servers.apt import Missing
+from tests.servers.fetch import REPOSITORY, browser
 
 SITE = os.environ.get("BACKUPSITE_URL", "http://127.0.0.1:8000")
 PASSWORD_FILE = REPOSITORY / ".demo" / "admin-password"

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.servers import keeper
-from tests.servers.fetch import Missing, browser
+from tests.servers.apt import Missing
+from tests.servers.fetch import browser
 from tests.servers.postgres import PostgresServer
 from tests.servers.redis import RedisServer
 from tests.servers.s3 import S3Server

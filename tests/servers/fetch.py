@@ -17,6 +17,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.servers.apt import Missing as Missing  # part of this module's interface
+from tests.servers.apt import install, install_libraries_of
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 POSTGRES_VERSIONS = (14, 16, 17, 18)
 
@@ -52,10 +55,6 @@ _TOOLS = {
 }
 
 
-class Missing(RuntimeError):
-    """Something the tests need is neither here nor can it be fetched; the message says what to do."""
-
-
 def servers_folder() -> Path:
     return Path(os.environ.get("BACKUPSITE_TEST_SERVERS") or REPOSITORY / ".servers")
 
@@ -69,6 +68,7 @@ def postgres_bin(version: int) -> Path:
         raise Missing(f"PostgreSQL {version} is not on this machine: apt-get install postgresql-{version}")
     folder = servers_folder() / f"postgresql-{_POSTGRES[version][0]}"
     _fetch_once(folder, lambda fresh: _unpack_postgres(version, fresh))
+    install_libraries_of(folder / "bin" / "postgres")
     return folder / "bin"
 
 
@@ -101,24 +101,7 @@ def install_tools(names: Sequence[str]) -> None:
     if "chromium" in packages and _is_ubuntu():
         packages.remove("chromium")
         print("Ubuntu packs no chromium that runs here: tests with a browser are skipped unless there is google-chrome")
-    if not packages:
-        return
-    apt = ["apt-get", "-q", "-y"]
-    if os.geteuid() != 0:
-        # Without a terminal nobody can type a password, so sudo must not ask for one.
-        apt = ["sudo", *([] if sys.stdin.isatty() else ["-n"]), *apt]
-    if shutil.which(apt[0]) is None or shutil.which("apt-get") is None:
-        raise Missing(f"These are missing and there is no {apt[0]}: install {' '.join(packages)}")
-    try:
-        subprocess.run([*apt, "update"], check=True, stdout=subprocess.DEVNULL)
-        subprocess.run(
-            [*apt, "install", "--no-install-recommends", *packages],
-            check=True,
-            stdout=subprocess.DEVNULL,
-            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
-        )
-    except subprocess.CalledProcessError as error:
-        raise Missing(f"Could not install {' '.join(packages)}: run it as root, or install them by hand") from error
+    install(packages)
 
 
 def _is_ubuntu() -> bool:

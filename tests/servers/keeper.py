@@ -15,7 +15,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from tests.servers.fetch import REPOSITORY, Missing, locked
+from tests.servers.apt import Missing
+from tests.servers.fetch import REPOSITORY, locked
 from tests.servers.postgres import start_postgres
 from tests.servers.process import ServerError
 from tests.servers.redis import start_redis

@@ -1,0 +1,51 @@
+"""What only the machine's package manager can bring: tools and shared libraries, as root or through sudo."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+# Debian's packages of the libraries that a fetched PostgreSQL links to.
+_LIBRARIES = {
+    "libxml2.so.2": "libxml2",
+    "libgssapi_krb5.so.2": "libgssapi-krb5-2",
+    "libssl.so.3": "libssl3",
+    "libcrypto.so.3": "libssl3",
+    "liblz4.so.1": "liblz4-1",
+    "libzstd.so.1": "libzstd1",
+    "libz.so.1": "zlib1g",
+}
+
+
+class Missing(RuntimeError):
+    """Something the tests need is neither here nor can it be fetched; the message says what to do."""
+
+
+def install(packages: Sequence[str]) -> None:
+    """Installs Debian packages. Raises Missing, with their names, when it may not or cannot."""
+    if not packages:
+        return
+    print(f"Installing {' '.join(packages)}", file=sys.stderr)
+    # Without a terminal nobody can type a password, so sudo must not ask for one.
+    sudo = [] if os.geteuid() == 0 else ["sudo", *([] if sys.stdin.isatty() else ["-n"])]
+    apt = [*sudo, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-y"]
+    if shutil.which("apt-get") is None or shutil.which(apt[0]) is None:
+        raise Missing(f"Missing, and neither root nor sudo nor apt-get is at hand: install {' '.join(packages)}")
+    try:
+        subprocess.run([*apt, "update"], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([*apt, "install", "--no-install-recommends", *packages], check=True, stdout=subprocess.DEVNULL)
+    except subprocess.CalledProcessError as error:
+        raise Missing(
+            f"Could not install {' '.join(packages)}: run as root 'apt-get install ...', then again"
+        ) from error
+
+
+def install_libraries_of(program: Path) -> None:
+    """Installs the shared libraries that `program` needs and the machine does not have. Raises Missing."""
+    listed = subprocess.run(["ldd", str(program)], check=True, capture_output=True, text=True).stdout
+    names = {line.split()[0] for line in listed.splitlines() if "not found" in line}
+    if unknown := names - set(_LIBRARIES):
+        raise Missing(f"{program} needs {', '.join(sorted(unknown))}, which this machine does not have")
+    install(sorted({_LIBRARIES[name] for name in names}))
