@@ -34,8 +34,8 @@ def secrets(transactional_db: None, key_file: Path, monkeypatch: pytest.MonkeyPa
     """More rows than a batch, in two models."""
     monkeypatch.setattr(sealed, "BATCH", 3)
     for number in range(7):
-        Database(name=str(number), engine="postgres", secrets={"password": f"p{number}"}).save()
-    Destination(name="s3", kind="s3", bucket="b", secrets={"secret_key": "s"}).save()
+        Database(name=str(number), engine="postgres", secrets={"password": f"p{number}"}).save()  # type: ignore[misc]
+    Destination(name="s3", kind="s3", bucket="b", secrets={"secret_key": "s"}).save()  # type: ignore[misc]
 
 
 def passwords() -> list[str]:
