@@ -12,7 +12,7 @@ from unfold.forms import AuthenticationForm
 from backupsite.api.services.login import log_in
 
 
-class LoginForm(AuthenticationForm):
+class LoginForm(AuthenticationForm):  # type: ignore[misc]
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = self.cleaned_data
         if not data.get("username") or not data.get("password"):
