@@ -50,12 +50,13 @@ def measure(console: Console, *, size_mb: int, count: int) -> Figures:
     figures = Figures()
     tool("zstd")  # the floor needs it
     with console.status("making the database") as status, opened_world(FOLDER, size_mb=size_mb) as world:
+        say = status.update if console.is_terminal else console.print
         figures.database_size = world.size
-        status.update("list pages over 10,000 backups")
+        say("list pages over 10,000 backups")
         figures.pages = lists.measure(world)  # first: the 10,000 stay in the table for all that follows
-        kept = rounds.warm_up(world, figures, status.update)
-        rounds.timed(world, figures, kept, count, status.update)
-        rounds.tiny(world, figures, status.update)
+        kept = rounds.warm_up(world, figures, say)
+        rounds.timed(world, figures, kept, count, say)
+        rounds.tiny(world, figures, say)
     return figures
 
 
