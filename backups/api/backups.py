@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from backups.api import serializers
-from backups.api.common import accepted, database_of, invalid, user_of
+from backups.api.common import DETAIL_ACTION, accepted, cancelled, database_of, invalid, user_of
 from backups.api.download import Bytes, download, make_link
 from backups.api.filters import BackupFilters
 from backups.models import Backup
@@ -26,9 +26,7 @@ from jobs.api import RoleOfActions
 from jobs.models import Status
 from jobs.roles import Role
 from jobs.selectors import log_text
-from jobs.services.cancel import cancel_job
 
-DETAIL_ACTION: dict[str, Any] = {"detail": True, "filter_backends": [], "pagination_class": None}
 LAST_STATUS = OpenApiParameter("status", enum=Status.values, description="The newest one in this state.")
 
 
@@ -92,9 +90,7 @@ class BackupViewSet(RoleOfActions, mixins.ListModelMixin, mixins.RetrieveModelMi
     @action(methods=["post"], **DETAIL_ACTION)
     def cancel(self, request: Request, pk: str) -> Response:
         """At once while it waits; a running one stops within seconds."""
-        backup = self.get_object()
-        cancel_job(job=backup)
-        return Response(self.get_serializer(backup).data, status=202)
+        return cancelled(self)
 
     @extend_schema(request=serializers.IdentitySerializer, responses={202: serializers.VerificationSerializer})
     @action(methods=["post"], **DETAIL_ACTION)

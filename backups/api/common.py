@@ -6,9 +6,13 @@ from django.urls import reverse
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet
 
 from databases.models import Database
 from jobs.models import Job
+from jobs.services.cancel import cancel_job
+
+DETAIL_ACTION: dict[str, Any] = {"detail": True, "filter_backends": [], "pagination_class": None}
 
 
 def user_of(request: Request) -> Any:
@@ -22,6 +26,13 @@ def invalid(field: str, message: str) -> ValidationError:
 
 def accepted(serializer: Any, route: str, job: Job) -> Response:
     return Response(serializer.data, status=202, headers={"Location": reverse(route, args=[job.pk])})
+
+
+def cancelled(view: GenericViewSet[Any]) -> Response:
+    """Asks the job that the view shows to stop; 409 when it has ended."""
+    job = view.get_object()
+    cancel_job(job=job)
+    return Response(view.get_serializer(job).data, status=202)
 
 
 def database_of(pk: str, *, field: str) -> Database:

@@ -224,6 +224,18 @@ def test_a_waiting_backup_is_cancelled_once() -> None:
     assert again.json()["state"] == "cancelled"
 
 
+@pytest.mark.parametrize("kind", ["verifications", "restores"])
+def test_a_waiting_verification_or_restore_is_cancelled_once(backup: Backup, kind: str) -> None:
+    client = api("operator")
+    body = {"target_database_id": "shop", "confirm": "shop"} if kind == "restores" else {}
+    action = "restore" if kind == "restores" else "verify"
+    address = client.post(f"/api/backups/{backup.pk}/{action}", body, format="json").headers["Location"]
+    assert code_of(api("viewer").post(f"{address}/cancel")) == (403, "permission_denied")
+    answer = client.post(f"{address}/cancel")
+    assert (answer.status_code, answer.json()["status"]) == (202, "cancelled")
+    assert code_of(client.post(f"{address}/cancel")) == (409, "wrong_state")
+
+
 def test_a_verification_is_asked_for(backup: Backup) -> None:
     client = api("operator")
     answer = client.post(f"/api/backups/{backup.pk}/verify")
