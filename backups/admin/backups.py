@@ -50,6 +50,7 @@ class BackupAdmin(JobAdmin):
     list_filter_submit = True
     list_before_template = "backups/backup_tabs.html"
     search_fields = ("id", "database_name", "label")
+    empty_hint = "Open a Database and choose Back up now."
     search_help_text = "Search by id, Database or label"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Backup]:

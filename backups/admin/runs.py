@@ -48,6 +48,7 @@ class RestoreAdmin(RunAdmin):
         exists = Database.objects.filter(pk=obj.target_id).exists()
         return {**super().page_context(request, obj), "target_exists": exists}
 
+    empty_hint = "Open a completed backup and choose Restore."
     search_help_text = "Search by id, backup or target"
 
 
@@ -57,4 +58,5 @@ class VerificationAdmin(RunAdmin):
     phases = (("verify", "Read and compare every copy"),)
     list_display = ("id", "state", "backup_label", "asked", "took")
     search_fields = ("id", "backup_label")
+    empty_hint = "Open a completed backup and choose Verify."
     search_help_text = "Search by id or backup"

@@ -28,6 +28,7 @@ class RoleAdmin(ModelAdmin):
     change_role: ClassVar[Role] = Role.ADMIN
     actions = None  # no bulk deletion: each deletion says its consequences first
     list_per_page = 30
+    empty_hint: ClassVar[str] = ""  # what to do where a list is still empty
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return role_of(request.user) >= self.view_role

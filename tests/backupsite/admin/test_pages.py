@@ -49,6 +49,12 @@ def test_an_empty_site_says_what_to_do_first(log_in: LogIn) -> None:
     assert "Add a destination" in page
 
 
+def test_an_empty_list_says_how_to_fill_it(log_in: LogIn) -> None:
+    browser = log_in("admin")
+    assert "choose Back up now" in browser.get("/admin/backups/backup/").content.decode()
+    assert "Nothing matches" in browser.get("/admin/backups/backup/?status__exact=failed").content.decode()
+
+
 @pytest.mark.parametrize("address", ["/admin/django_celery_beat/periodictask/", "/admin/auth/group/"])
 def test_tables_kept_in_step_by_others_are_hidden(log_in: LogIn, address: str) -> None:
     assert log_in("admin").get(address).status_code == 404
