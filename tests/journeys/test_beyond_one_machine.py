@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,11 +76,15 @@ def cluster(
     cluster = Cluster(tmp_path, site, server.dsn(site), redis_server.url(7), server.bin_dir)
     with ExitStack() as stack:
         for host in (0, 1):
-            cluster.start(stack, host, "web", ready=lambda host=host: cluster.answers(host))
+            cluster.start(stack, host, "web", ready=partial(cluster.answers, host))
         for host in (0, 1):
-            cluster.start(stack, host, "worker", ready=lambda host=host: len(seen(server, site, "worker")) == host + 1)
+            cluster.start(stack, host, "worker", ready=partial(are_seen, server, site, "worker", host + 1))
             cluster.start(stack, host, "beat,sweeper", ready=lambda: bool(seen(server, site, "sweeper")))
         yield cluster
+
+
+def are_seen(server: PostgresServer, site: str, role: str, count: int) -> bool:
+    return len(seen(server, site, role)) == count
 
 
 def seen(server: PostgresServer, site: str, role: str) -> list[str]:
