@@ -44,7 +44,7 @@ def install(packages: Sequence[str]) -> None:
 
 def install_libraries_of(program: Path) -> None:
     """Installs the shared libraries that `program` needs and the machine does not have. Raises Missing."""
-    listed = subprocess.run(["ldd", str(program)], check=True, capture_output=True, text=True).stdout
+    listed = subprocess.run(["/usr/bin/ldd", str(program)], check=True, capture_output=True, text=True).stdout
     names = {line.split()[0] for line in listed.splitlines() if "not found" in line}
     if unknown := names - set(_LIBRARIES):
         raise Missing(f"{program} needs {', '.join(sorted(unknown))}, which this machine does not have")
