@@ -23,7 +23,6 @@ from jobs.models import Job, LogLine, Status
 
 logger = logging.getLogger(__name__)
 
-LEASE_S = 60.0
 HEARTBEAT_S = 2.0  # far below the lease: progress bars and cancels react within it
 
 
@@ -37,7 +36,7 @@ class JobCancelled(Exception):
 
 def lease_end() -> ExpressionWrapper[CombinedExpression]:
     """Now plus the lease, by the site database's clock."""
-    return ExpressionWrapper(Now() + timedelta(seconds=LEASE_S), output_field=DateTimeField())
+    return ExpressionWrapper(Now() + timedelta(seconds=settings.BACKUPSITE_LEASE_S), output_field=DateTimeField())
 
 
 class Lease:
@@ -46,7 +45,7 @@ class Lease:
     def __init__(self, job: Job, token: uuid.UUID) -> None:
         self.job = job
         self.token = token
-        self._held_until = time.monotonic() + LEASE_S
+        self._held_until = time.monotonic() + settings.BACKUPSITE_LEASE_S
         self._started = self._moved = time.monotonic()
         self._phase = ""
         self._bytes_expected = False
@@ -179,7 +178,7 @@ class Lease:
         if row is None:
             self._abort(LeaseLost(f"{self.job.pk}: another process has taken the job over"))
         else:
-            self._held_until = asked + LEASE_S
+            self._held_until = asked + settings.BACKUPSITE_LEASE_S
             if row:
                 self._abort(JobCancelled(f"{self.job.pk} was cancelled"))
 

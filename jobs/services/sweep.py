@@ -1,4 +1,4 @@
-"""One round of the sweeper: what nobody else may have done is done here, every 20 seconds."""
+"""One round of the sweeper: what nobody else may have done is done here, every BACKUPSITE_SWEEP_S seconds."""
 
 import logging
 
@@ -14,8 +14,6 @@ from jobs.services.finish import cancel_running, fail
 from jobs.services.ring import ring_waiting
 
 logger = logging.getLogger(__name__)
-
-SWEEP_S = 20
 
 WORKER_LOST = BackupError(
     "The worker died during the run: its lease ran out.",

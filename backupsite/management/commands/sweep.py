@@ -6,12 +6,13 @@ import time
 from types import FrameType
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import Error as DatabaseFault
 from django.db import connection
 
 from jobs.services.report_alive import report_alive
-from jobs.services.sweep import SWEEP_S, sweep
+from jobs.services.sweep import sweep
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ class Command(BaseCommand):
         signal.signal(signal.SIGTERM, self._ask_to_stop)
         signal.signal(signal.SIGINT, self._ask_to_stop)
         while self._goes_on():
-            due = time.monotonic() + SWEEP_S
+            due = time.monotonic() + settings.BACKUPSITE_SWEEP_S
             _round()
             while self._goes_on() and time.monotonic() < due:
                 time.sleep(TICK_S)
