@@ -10,7 +10,8 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.site import ROOT, Site, browser, log_in, running_site
+from demo.site import REPOSITORY, Site, running_site
+from tests.browser.site import browser, log_in
 from tests.servers.postgres import PostgresServer, start_postgres
 
 SIZES = {"desktop": {"width": 1440, "height": 900}, "phone": {"width": 390, "height": 844}}
@@ -28,7 +29,7 @@ def main(folder: Path) -> None:
     with (
         tempfile.TemporaryDirectory() as room,
         start_postgres(18, Path(room) / "postgres") as server,
-        running_site(Path(room) / "site", pg_bin_dirs=[server.bin_dir]) as site,
+        running_site(Path(room) / "site", pg_bin_dir=server.bin_dir) as site,
         browser() as chromium,
     ):
         page = _page(chromium, "light", "desktop")
@@ -99,4 +100,4 @@ def _back_up(page: Page, ended: Callable[[], None]) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "screenshots")
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else REPOSITORY / "docs" / "screenshots")

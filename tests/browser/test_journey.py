@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.site import Site, browser, log_in, running_site
+from demo.site import Site, running_site
+from tests.browser.site import browser, log_in
 from tests.servers.postgres import PostgresServer
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(240)]
@@ -17,7 +18,7 @@ CANARY = "canary-5d21"
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, postgres18: PostgresServer) -> Iterator[Site]:
-    with running_site(tmp_path_factory.mktemp("site"), pg_bin_dirs=[postgres18.bin_dir]) as running:
+    with running_site(tmp_path_factory.mktemp("site"), pg_bin_dir=postgres18.bin_dir) as running:
         yield running
 
 
@@ -116,7 +117,7 @@ def test_a_wrong_password_says_what_to_do(
     expect(page.locator(".bks-head .bks-failed")).to_be_visible(timeout=30_000)
     expect(page.get_by_role("alert")).to_contain_text("password")
     assert CANARY not in page.content()
-    assert CANARY not in (site.folder / "serve.log").read_text()
+    assert CANARY not in site.log.read_text()
 
 
 def test_pages_fit_a_phone(page: Page, site: Site) -> None:
