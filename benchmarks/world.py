@@ -17,7 +17,7 @@ from tests.servers.postgres import start_postgres
 
 POSTGRES = 18
 SOURCE, TARGET, TINY = "shop", "shop_restored", "tiny"
-SHOP_MB_AT_100_PERCENT = 240
+SHOP_MB_AT_100_PERCENT = 225  # a little less than it makes, so that no database is smaller than asked for
 # Durable as a server in production (the test servers are not), and nothing in the background that hits one run only.
 SERVER = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on", "autovacuum": "off"}
 VARIANTS: dict[str, dict[str, str]] = {
