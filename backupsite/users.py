@@ -7,7 +7,7 @@ from django.contrib.auth.models import Group, User
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from jobs.roles import Role, role_of
 
@@ -35,6 +35,11 @@ def save_user(*, user: User, values: Mapping[str, Any]) -> User:
     return user
 
 
+def admins() -> QuerySet[User]:
+    """Superusers and members of the group, active or not."""
+    return User.objects.filter(Q(is_superuser=True) | Q(groups__name=Role.ADMIN.name.lower()))
+
+
 def role_name(user: User) -> str:
     role = role_of(user) if user.is_active else Role.NONE
     return role.name.lower() if role else ""
@@ -59,8 +64,8 @@ def _faults(user: User, password: str | None) -> dict[str, Any]:
 def _keep_an_admin(user: User, role: str) -> None:
     if user.is_active and role == Role.ADMIN.name.lower():
         return
-    admins = (
-        User.objects.select_for_update().filter(is_active=True).filter(Q(is_superuser=True) | Q(groups__name="admin"))
-    )
-    if user.pk in {admin.pk for admin in admins} and not any(admin.pk != user.pk for admin in admins):
+    # Locked first, asked after: of two admins who demote each other at once, the second sees what the first did.
+    list(User.objects.select_for_update().filter(is_active=True).order_by("pk"))
+    known = set(admins().filter(is_active=True).values_list("pk", flat=True))
+    if known == {user.pk}:
         raise ValidationError({"role": ["This is the only active admin: make another one first."]})

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from django.conf import settings
-from django.contrib.auth import get_user_model
+from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
@@ -17,6 +17,7 @@ from django.db.migrations.executor import MigrationExecutor
 from backups.services.save_destination import ensure_default_destination
 from backupsite import environment
 from backupsite.locks import site_lock
+from backupsite.users import admins
 
 logger = logging.getLogger(__name__)
 
@@ -59,13 +60,12 @@ def copy_sqlite(*, folder: Path) -> Path:
 
 
 def make_first_admin(*, tell: Callable[[str], None]) -> None:
-    """Where no superuser exists. A password that was made here is told once and stored only as its hash."""
-    users = get_user_model()._default_manager
-    if users.filter(is_superuser=True).exists():
+    """Where there is no admin. A password that was made here is told once and stored only as its hash."""
+    if admins().exists():
         return
     username = environment.value("BACKUPSITE_ADMIN_USERNAME", "admin")
     given = environment.value("BACKUPSITE_ADMIN_PASSWORD")
     password = given or secrets.token_urlsafe(12)
-    users.create_superuser(username=username, password=password)
+    User.objects.create_superuser(username=username, password=password)
     shown = "the given password" if given else f"password {password} (shown only now)"
     tell(f"First admin: {username}, {shown}")

@@ -69,6 +69,31 @@ def test_two_webs_two_workers_and_a_standby_beat_share_postgresql_and_redis(
         assert (first.stop(), second.stop()) == (0, 0)
 
 
+PEOPLE = """
+from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
+from backupsite.users import save_user
+person = dict(first_name="", last_name="", email="", is_active=True, password="a long enough phrase")
+ada = save_user(user=User(), values=dict(person, username="ada", role="admin"))
+bob = save_user(user=User(), values=dict(person, username="bob", role="viewer"))
+try:
+    save_user(user=ada, values=dict(person, username="ada", role="viewer"))
+except ValidationError as fault:
+    print(fault.message_dict["role"][0])
+"""
+
+
+def test_people_are_kept_in_postgresql(
+    tmp_path: Path, postgres18: PostgresServer, fresh_database: Callable[[PostgresServer], str]
+) -> None:
+    address = f"{postgres18.user}:{postgres18.password}@{postgres18.host}:{postgres18.port}"
+    url = f"postgres://{address}/{fresh_database(postgres18)}"
+    for command in (["migrate", "-v", "0"], ["shell", "-v", "0", "-c", PEOPLE]):
+        done = manage(*command, data_dir=tmp_path, DATABASE_URL=url)
+        assert done.returncode == 0, done.stderr
+    assert "only active admin" in done.stdout
+
+
 def _ready(site: Site) -> None:
     found = until(lambda: re.search(r"ready in [\d.]+ s at ([^\s\"]+)", site.log), seconds=40, what=site.log)
     site.address = found[1]

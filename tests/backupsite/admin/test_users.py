@@ -5,6 +5,7 @@ from collections.abc import Callable
 from django.contrib.auth.models import User
 from django.test import Client
 
+from backupsite.management.prepare import make_first_admin
 from jobs.roles import Role, role_of
 
 LogIn = Callable[[str], Client]
@@ -56,3 +57,9 @@ def test_an_inactive_user_has_no_role(log_in: LogIn) -> None:
     user = User.objects.get(username="ada")
     browser.post(f"/admin/auth/user/{user.pk}/change/", {"username": "ada", "role": "operator", "password": ""})
     assert role_of(User.objects.get(username="ada")) == Role.NONE
+
+
+def test_an_admin_who_is_no_superuser_suffices_at_the_next_start(log_in: LogIn) -> None:
+    log_in("admin")
+    make_first_admin(tell=lambda text: None)
+    assert not User.objects.filter(is_superuser=True).exists()
