@@ -219,3 +219,13 @@ def test_a_session_needs_its_csrf_token(viewer: Any) -> None:
     client.force_login(user_with("admin"))
     assert client.get("/api/databases").status_code == 200
     assert client.post("/api/databases", {}, format="json").status_code == 403
+
+
+@pytest.mark.parametrize(("proxies", "status"), [(0, 429), (1, 200)])
+def test_behind_a_proxy_one_who_guesses_does_not_lock_out_the_others(
+    viewer: Any, settings: Any, proxies: int, status: int
+) -> None:
+    settings.REST_FRAMEWORK = {**settings.REST_FRAMEWORK, "NUM_PROXIES": proxies}
+    for _ in range(10):
+        post("/api/token", {**LOGIN, "password": "a guess"}, **{"x-forwarded-for": "1.2.3.4, 203.0.113.9"})
+    assert post("/api/token", LOGIN, **{"x-forwarded-for": "203.0.113.10"}).status_code == status
