@@ -99,7 +99,7 @@ def age_recipients(folder: Path, identities: list[str]) -> list[str]:
     """The public keys that backups are encrypted to when a Database names none."""
     given = environment.items("BACKUPSITE_AGE_RECIPIENTS")
     if given:
-        return given
+        return _checked(given)
     if own := environment.items("BACKUPSITE_AGE_IDENTITY"):
         return [_recipient_of(identity) for identity in own]
     return read_or_make(
@@ -112,7 +112,7 @@ def _identity_lines(text: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
 
 
-# The two functions import when called: settings are read by every process, and nearly none of them makes a key.
+# These functions import when called: settings are read by every process, and nearly none of them needs one.
 
 
 def _new_identity() -> str:
@@ -129,6 +129,15 @@ def _recipient_of(identity: str) -> str:
         return recipient_of(identity)
     except BackupError as error:
         raise ImproperlyConfigured("BACKUPSITE_AGE_IDENTITY: it is no age secret key.") from error
+
+
+def _checked(recipients: list[str]) -> list[str]:
+    """Recipients are shown to everybody with a role: a secret key given by mistake must not become one."""
+    from backups.pipeline.keys import valid_recipient
+
+    if not all(map(valid_recipient, recipients)):
+        raise ImproperlyConfigured("BACKUPSITE_AGE_RECIPIENTS: each one must be an age public key (age1...).")
+    return recipients
 
 
 def _random() -> str:

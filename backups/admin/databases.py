@@ -4,7 +4,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -15,7 +14,7 @@ from unfold.decorators import display
 
 from backups.models import Backup, Destination
 from backups.selectors import backups_with_copies, databases_with_states
-from backups.services.place import place_database
+from backups.services.protect import protect_database
 from backups.services.request import request_backup
 from databases.admin.form import DatabaseForm
 from databases.admin.pages import DatabasePages
@@ -23,7 +22,6 @@ from databases.engines import registry
 from databases.models import Database
 from databases.schedule import next_runs
 from databases.services.delete import delete_database
-from databases.services.save import save_database
 from jobs.admin.pages import posted
 from jobs.errors import BackupError
 from jobs.templatetags.backupsite import badge, distance, moment, two_lines
@@ -127,11 +125,9 @@ class DatabaseAdmin(DatabasePages):
         title = f"Edit {existing}" if existing else f"Add a {registry.engine_class(engine).label} Database"
 
         def save() -> Database:
-            with transaction.atomic():
-                saved = save_database(database=row, values=form.values(), create=existing is None)
-                chosen = form.cleaned_data["destination"]
-                place_database(database=saved, destination_ids=[chosen] if chosen else [])
-            return saved
+            chosen = form.cleaned_data["destination"]
+            values = {**form.values(), "destinations": [chosen] if chosen else []}
+            return protect_database(database=row, values=values, create=existing is None)
 
         return self.form_page(request, form=form, save=save, existing=existing, title=title)
 

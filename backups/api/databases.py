@@ -3,13 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, cast
 
-from django.db import transaction
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from backups.models import Destination
 from backups.selectors import databases_with_states
-from backups.services.place import place_database
+from backups.services.protect import protect_database
 from databases import api as base
 from databases.models import Database
 from jobs.models import Status
@@ -74,8 +73,4 @@ class DatabaseViewSet(base.DatabaseViewSet):
     serializer_class = DatabaseSerializer
 
     def save(self, database: Database, values: Mapping[str, Any], *, create: bool) -> None:
-        own = {name: value for name, value in values.items() if name != "destinations"}
-        with transaction.atomic():
-            super().save(database, own, create=create)
-            if "destinations" in values:
-                place_database(database=database, destination_ids=values["destinations"])
+        protect_database(database=database, values=values, create=create)

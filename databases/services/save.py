@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 from databases.engines import registry
 from databases.engines.base import Connection
 from databases.fields import unseal
-from databases.models import RESERVED_IDS, Database
+from databases.models import RESERVED_IDS, Compression, Database
 from databases.schedule import schedule_fault, timezone_fault
 from jobs.errors import BackupError
 
@@ -66,6 +66,9 @@ def _faults(database: Database) -> dict[str, Any]:
         faults |= error.message_dict
     if database.pk in RESERVED_IDS:
         faults["id"] = [f"{database.pk!r} is a word of the API and cannot be an id."]
+    level = database.compression_level
+    if database.compression == Compression.GZIP and level is not None and not 1 <= level <= 9:
+        faults["compression_level"] = ["gzip knows the levels 1 to 9."]
     if fault := schedule_fault(database.schedule):
         faults["schedule"] = [fault]
     if fault := timezone_fault(database.timezone):

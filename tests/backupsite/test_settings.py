@@ -100,3 +100,11 @@ def test_forwarded_headers_are_believed_only_from_trusted_proxies(tmp_path: Path
             check=True,
         )
         assert done.stdout.strip() == expected
+
+
+def test_a_secret_key_is_not_taken_for_a_recipient(tmp_path: Path) -> None:
+    identity = read("BACKUPSITE_AGE_IDENTITIES", data_dir=tmp_path)["BACKUPSITE_AGE_IDENTITIES"][0]
+    done = manage("check", data_dir=tmp_path, BACKUPSITE_AGE_RECIPIENTS=identity)
+    assert done.returncode != 0
+    assert "BACKUPSITE_AGE_RECIPIENTS" in done.stderr
+    assert identity not in done.stderr

@@ -5,6 +5,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from backups.models import Backup
+from backups.pipeline.keys import generate_identity
 from databases.fields import unseal
 from databases.models import Database
 from tests.api import api, make_backup, make_database, make_destination
@@ -225,3 +226,24 @@ def test_the_inventory_of_an_unreachable_server_is_503() -> None:
     answer = api("viewer").get("/api/databases/shop/inventory")
     assert (answer.status_code, answer.headers["Content-Type"]) == (503, "application/problem+json")
     assert int(answer.headers["Retry-After"]) > 0
+
+
+def test_a_secret_key_given_as_a_recipient_is_neither_kept_nor_repeated() -> None:
+    make_database()
+    identity, recipient = generate_identity()
+    for wrong in (identity, "nonsense"):
+        answer = api().patch("/api/databases/shop", {"encryption_recipients": [recipient, wrong]}, format="json")
+        assert (answer.status_code, [fault["field"] for fault in answer.json()["errors"]]) == (
+            400,
+            ["encryption_recipients"],
+        )
+        assert wrong not in answer.content.decode()
+    assert Database.objects.get(pk="shop").encryption_recipients is None
+    assert api().patch("/api/databases/shop", {"encryption_recipients": [recipient]}, format="json").status_code == 200
+
+
+@pytest.mark.parametrize(("level", "status"), [(-7, 400), (0, 400), (1, 200), (9, 200), (10, 400)])
+def test_a_level_that_gzip_does_not_know_is_refused(level: int, status: int) -> None:
+    make_database()
+    body = {"compression": "gzip", "compression_level": level}
+    assert api().patch("/api/databases/shop", body, format="json").status_code == status
