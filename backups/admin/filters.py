@@ -20,4 +20,6 @@ class DatabaseFilter(DropdownFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value()
+        if value and "\0" in value:  # no id holds one, and PostgreSQL refuses to look for it
+            return queryset.none()
         return queryset.filter(database=value) if value else queryset

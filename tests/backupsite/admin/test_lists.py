@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any, cast
 
 import pytest
 from django.db import connection
@@ -10,6 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from backups.admin.filters import DatabaseFilter
 from backups.models import Backup, Copy, Destination, Restore, Verification
 from databases.models import Database
 
@@ -83,3 +85,10 @@ def test_ten_thousand_backups_are_listed_within_150_ms(log_in: LogIn) -> None:
             times.append(time.process_time() - before)
         best[url] = min(times)
     assert {url: round(taken, 3) for url, taken in best.items() if taken > 0.15} == {}
+
+
+@pytest.mark.django_db
+def test_a_filter_looks_for_nothing_that_postgresql_refuses() -> None:
+    rows = Backup.objects.all()
+    shown = DatabaseFilter(cast(Any, None), {"database": ["a\0b"]}, Backup, cast(Any, None))
+    assert shown.queryset(cast(Any, None), rows).query.is_empty()
