@@ -58,7 +58,7 @@ USER 10001:10001
 VOLUME /data
 EXPOSE 8000
 HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=3 \
-    CMD ["python", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:' + os.environ['BACKUPSITE_PORT'] + '/healthz', timeout=4)"]
+    CMD ["python", "-c", "import os, sys, http.client as h; c = h.HTTPConnection('127.0.0.1', int(os.environ['BACKUPSITE_PORT']), timeout=4); c.request('GET', '/healthz'); sys.exit(c.getresponse().status >= 500)"]
 
 # tini reaps what a killed dump leaves and hands signals on; the supervisor stops its children in order.
 ENTRYPOINT ["/usr/bin/tini", "--", "python", "manage.py"]
