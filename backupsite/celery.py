@@ -37,6 +37,9 @@ def _prepare_pool_process(**kwargs: Any) -> None:
     The job's thread may sit in a library that waits for a server, where no Python signal handler runs: the signal goes
     through a pipe to a thread that ends the job's lease.
     """
+    from jobs.lease import when_stuck  # models: loaded by now, and not when this module is
+
+    when_stuck(lambda: os.kill(os.getpid(), signal.SIGKILL))  # its slot goes to a fresh one, its children die with it
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     threading.Thread(target=_stop_jobs_when_told, args=(reader,), name="stop", daemon=True).start()
@@ -45,7 +48,7 @@ def _prepare_pool_process(**kwargs: Any) -> None:
 
 
 def _stop_jobs_when_told(reader: int) -> None:
-    from jobs.lease import stop_all  # models: loaded by now, and not when this module is
+    from jobs.lease import stop_all
 
     while number := os.read(reader, 1):
         if number[0] == signal.SIGTERM:

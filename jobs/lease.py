@@ -24,6 +24,7 @@ from jobs.models import Job, LogLine, Status
 logger = logging.getLogger(__name__)
 
 HEARTBEAT_S = 2.0  # far below the lease: progress bars and cancels react within it
+UNWIND_S = 60.0  # what a run gets between being told to stop and having stopped
 
 
 class LeaseLost(Exception):
@@ -53,6 +54,7 @@ class Lease:
         self._estimate: int | None = None
         self._rate_from = (time.monotonic(), 0)
         self._reason: Exception | None = None
+        self._told_at = 0.0
         self._callbacks: dict[int, Callable[[], None]] = {}
         self._lock = threading.Lock()
         self._lines: list[LogLine] = []
@@ -136,6 +138,7 @@ class Lease:
             if self._reason is not None:
                 return
             self._reason = reason
+            self._told_at = time.monotonic()
             callbacks = list(self._callbacks.values())
         for callback in callbacks:
             callback()
@@ -150,8 +153,18 @@ class Lease:
                 self._write_log()
                 self._renew()
                 self._watch()
+                if self._reason is not None and time.monotonic() - self._told_at > UNWIND_S:
+                    self._give_up(self._reason)
+                    return
         finally:
             connection.close()
+
+    def _give_up(self, reason: Exception) -> None:
+        """The run hangs where nothing reaches it. Without a heartbeat its lease runs out, and the row is ended."""
+        logger.error("%s was told to stop and did not within %.0f s: %s", self.job.pk, UNWIND_S, type(reason).__name__)
+        self.log(f"The run was told to stop and hangs: {reason}")
+        self._write_log()
+        _end_stuck()
 
     def _write_log(self) -> None:
         with self._lock:
@@ -218,6 +231,13 @@ class Lease:
 
 
 _held: set[Lease] = set()
+_end_stuck: Callable[[], object] = bool  # nothing, until a worker says how
+
+
+def when_stuck(end: Callable[[], None]) -> None:
+    """`end` is called, in a heartbeat's thread, when a run of this process does not stop: it ends the process."""
+    global _end_stuck  # noqa: PLW0603 - one for each process, as the process is
+    _end_stuck = end
 
 
 def stop_all() -> None:

@@ -104,7 +104,8 @@ class Live:
     def child(self, role: str) -> psutil.Process:
         """The supervised process of a role."""
         command = {"web": "gunicorn", "sweeper": "sweep"}.get(role, role)
-        return until(lambda: _first(self._children(), command), what=lambda: self.log)
+        found: psutil.Process = until(lambda: _first(self._children(), command), what=lambda: self.log)
+        return found
 
     def _children(self) -> list[psutil.Process]:
         return psutil.Process(self.site.pid).children()

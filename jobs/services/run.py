@@ -5,14 +5,13 @@ import os
 import socket
 import time
 from collections.abc import Callable
-from uuid import UUID
+from functools import partial
 
 from django.db import Error as DatabaseFault
 from django.db import connection
 
 from jobs.errors import BackupError
 from jobs.lease import JobCancelled, Lease, LeaseLost
-from jobs.models import Job
 from jobs.registry import JobKind, kind_of
 from jobs.services.claim import claim
 from jobs.services.finish import cancel_running, complete, fail
@@ -47,19 +46,20 @@ def _run(kind: JobKind, lease: Lease) -> None:
         logger.warning("%s", lost)
         return
     except JobCancelled:
-        _persist(lambda: cancel_running(kind=kind, job=job, token=token))
+        _settle(partial(cancel_running, kind=kind, job=job, token=token))
     except BackupError as error:
-        _record(kind, job, token, error)
+        _settle(partial(fail, kind=kind, job=job, token=token, error=error))
     except BaseException as error:
         # A bug, or this process is being stopped: either way the row must say so, and the cause must go on.
-        _record(kind, job, token, _unexpected(error))
+        _settle(partial(fail, kind=kind, job=job, token=token, error=_unexpected(error)))
         raise
     logger.info("%s %s", job.pk, job.status, extra={"job": job.pk, "attempt": job.attempt, "error": job.error_code})
 
 
-def _record(kind: JobKind, job: Job, token: UUID, error: BackupError) -> None:
+def _settle(write: Callable[[], None]) -> None:
+    """Writes how an attempt ended that did not complete, unless the sweeper was faster."""
     try:
-        _persist(lambda: fail(kind=kind, job=job, token=token, error=error))
+        _persist(write)
     except LeaseLost as lost:
         logger.warning("%s", lost)
 

@@ -42,13 +42,12 @@ class RowCounter:
         return self.counts
 
     def abandon(self) -> None:
-        """The dump was left: end the running statement."""
+        """The dump was left: end the running statement, and with it the connection."""
         self._began = float("inf")  # nothing more can be afforded
         self._dump_ended.set()
-        while self._thread.is_alive():
-            with suppress(Exception):  # the connection may be gone, which is an end too
-                self._session.cancel()
-            self._thread.join(timeout=0.1)
+        if self._thread.is_alive():
+            self._session.cut()
+            self._thread.join()
 
     def _run(self) -> None:
         with suppress(BackupError):  # a lost connection leaves None behind; the dump itself tells of the server

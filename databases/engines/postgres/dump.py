@@ -1,10 +1,10 @@
 """pg_dump inside a snapshot of our own, so that facts and counts are those of the dump."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from databases.engines.base import Connection, DumpRequest, Guard
+from databases.engines.base import Connection, DumpRequest
 from databases.engines.postgres import catalog
 from databases.engines.postgres.clients import Client, pick
 from databases.engines.postgres.counts import RowCounter, counting
@@ -88,15 +88,14 @@ class PostgresDump:
 def dump(
     connection: Connection, options: PostgresOptions, settings: Mapping[str, Any], request: DumpRequest
 ) -> Iterator[PostgresDump]:
-    with login(connection, options) as who, connect(who, lock_timeout_s=request.lock_timeout_s) as session:
-        with _stoppable(session, request.guard):
-            client = pick(settings, at_least=session.server_major)
-            session.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            snapshot = session.value("SELECT pg_catalog.pg_export_snapshot()")
-            selection = selection_of(options, request)
-            require_possible(session, selection, request)
-            tables = catalog.tables(session, selection)
-            facts = _facts(session, client, options, selection, tables)
+    with login(connection, options) as who, _connect(who, request) as session:
+        client = pick(settings, at_least=session.server_major)
+        session.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        snapshot = session.value("SELECT pg_catalog.pg_export_snapshot()")
+        selection = selection_of(options, request)
+        require_possible(session, selection, request)
+        tables = catalog.tables(session, selection)
+        facts = _facts(session, client, options, selection, tables)
         tool = _tool(client, who, options, selection, request, snapshot)
         with start(tool, guard=request.guard, stdout=PIPE) as process:
             if options.counts == "off":
@@ -106,17 +105,8 @@ def dump(
                 yield PostgresDump(process, counter, facts, request)
 
 
-@contextmanager
-def _stoppable(session: Session, guard: Guard) -> Iterator[None]:
-    """Our own questions may wait for a lock too: an abort ends them, and the guard says why."""
-    forget = guard.on_abort(session.cancel)
-    try:
-        yield
-    except BackupError:
-        guard.check()
-        raise
-    finally:
-        forget()
+def _connect(who: Login, request: DumpRequest) -> AbstractContextManager[Session]:
+    return connect(who, lock_timeout_s=request.lock_timeout_s, guard=request.guard)
 
 
 def _facts(

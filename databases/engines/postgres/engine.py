@@ -48,7 +48,7 @@ class PostgresEngine(Engine):
         return check.inventory(self.connection, self.options)
 
     def preflight(self, request: DumpRequest) -> None:
-        with login(self.connection, self.options) as who, connect(who) as session:
+        with login(self.connection, self.options) as who, connect(who, guard=request.guard) as session:
             pick(self.settings, at_least=session.server_major)
             dump.require_possible(session, dump.selection_of(self.options, request), request)
 

@@ -1,7 +1,10 @@
 """How the tools and our own connection learn where to go and who we are: never by argv, never by a password in env."""
 
+import fcntl
 import os
+import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +16,8 @@ from databases.engines.postgres.options import PostgresOptions
 
 APPLICATION = "backupsite"
 CONNECT_TIMEOUT_S = 15
+PREFIX = "backupsite-pg-"
+FRESH_S = 5.0  # a folder this young may not be locked yet
 SETTINGS = {
     "application_name": APPLICATION,
     "connect_timeout": str(CONNECT_TIMEOUT_S),
@@ -36,7 +41,8 @@ class Login:
 @contextmanager
 def login(connection: Connection, options: PostgresOptions) -> Iterator[Login]:
     """A 0700 folder with passfile, service file and PEM files (0600), which is removed at the end."""
-    with tempfile.TemporaryDirectory(prefix="backupsite-pg-") as name:
+    _remove_left()
+    with tempfile.TemporaryDirectory(prefix=PREFIX) as name, _in_use(name):
         folder = Path(name)
         place = {
             "host": connection.host,
@@ -68,6 +74,34 @@ def login(connection: Connection, options: PostgresOptions) -> Iterator[Login]:
             folder=folder,
             secrets=(connection.password, escaped, options.sslkey.strip()),
         )
+
+
+@contextmanager
+def _in_use(folder: str) -> Iterator[None]:
+    """The lock ends with the process, whatever ends it."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _remove_left() -> None:
+    """The folders of killed processes: they hold passwords."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        try:
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        except OSError:
+            continue  # another user's, or gone meanwhile
+        try:
+            if time.time() - os.fstat(descriptor).st_mtime > FRESH_S:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+        except BlockingIOError:
+            continue  # in use
+        finally:
+            os.close(descriptor)
 
 
 def _write(path: Path, text: str) -> Path:

@@ -46,7 +46,7 @@ def restore(
     """
     peeked = PeekedSource(source)
     with login(connection, options) as who:
-        with connect(who) as session:
+        with connect(who, guard=request.guard) as session:
             plan = make_plan(session, peeked, request)
             major = session.server_major
         made_with = peeked.head.tool_version if peeked.head else str(source.manifest.get("tool_version", ""))
