@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from secrets import token_hex
 from typing import Any
 
 import psutil
@@ -36,7 +37,7 @@ class Room:
 
 @pytest.fixture(scope="module")
 def room(tmp_path_factory: pytest.TempPathFactory, postgres18: PostgresServer) -> Iterator[Room]:
-    source, target = "hung_source", "hung_target"
+    source, target = (f"hung_{token_hex(4)}_{name}" for name in ("source", "target"))
     with ExitStack() as stack:
         for name in (source, target):
             postgres18.create_database(name)

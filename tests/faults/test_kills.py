@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from secrets import token_hex
 
 import psutil
 import psycopg2
@@ -26,8 +27,8 @@ def reads_an_artefact(request: bytes) -> bool:
 class Scene:
     """Six jobs that can be held at once, each in another phase."""
 
-    def __init__(self, site: Live, store: S3Server, bucket: str, gates: dict[str, Gate], target: str) -> None:
-        self.site, self.store, self.bucket, self.gates, self.target = site, store, bucket, gates, target
+    def __init__(self, site: Live, store: S3Server, bucket: str, gates: dict[str, Gate], names: dict[str, str]) -> None:
+        self.site, self.store, self.bucket, self.gates, self.names = site, store, bucket, gates, names
         self.good = {pk: self._back_up(pk) for pk in ("bulk", "reading")}
         self.stored = site.stored()
         self.objects = self._objects()
@@ -82,7 +83,9 @@ class Scene:
             what=lambda: (site.stored() - self.stored, self._objects() - self.objects, self.uploads()),
         )
         until(lambda: site.rows("SELECT count(*) FROM backups_copy WHERE state <> 'stored'") == [(0,)])
-        assert self.site.server.psql("SELECT count(*) FROM pg_class WHERE relname = 'item'", self.target) == "0"
+        assert (
+            self.site.server.psql("SELECT count(*) FROM pg_class WHERE relname = 'item'", self.names["target"]) == "0"
+        )
         sessions = (
             "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'backupsite' AND datname = ANY('{%s}')"
         )
@@ -103,7 +106,7 @@ class Scene:
 def scene(
     tmp_path_factory: pytest.TempPathFactory, postgres18: PostgresServer, s3: S3Server, request: pytest.FixtureRequest
 ) -> Iterator[Scene]:
-    names = {name: f"kills_{name}" for name in ("small", "large", "target")}
+    names = {name: f"kills_{name}_{token_hex(4)}" for name in ("small", "large", "target")}
     bucket = s3.make_bucket()
     with ExitStack() as stack:
         for name in names.values():
@@ -127,7 +130,7 @@ def scene(
         site.add_database("bulk", names["large"])
         site.add_database("reading", names["small"], destination="bucket")
         site.add_database("target", names["target"], port=gates["restore"].port)
-        yield Scene(site, s3, bucket, gates, names["target"])
+        yield Scene(site, s3, bucket, gates, names)
 
 
 def kill_pool_children(site: Live, jobs: dict[str, str]) -> None:
@@ -187,7 +190,7 @@ def test_a_killed_tool_fails_its_run_at_once(scene: Scene) -> None:
 def test_a_pg_dump_that_waits_for_a_lock_dies_with_its_worker_and_holds_none(scene: Scene) -> None:
     site, server = scene.site, scene.site.server
     waits = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'backupsite' AND wait_event_type = 'Lock'"
-    with closing(psycopg2.connect(server.dsn("kills_small"))) as session, session.cursor() as cursor:
+    with closing(psycopg2.connect(server.dsn(scene.names["small"]))) as session, session.cursor() as cursor:
         cursor.execute("DROP SEQUENCE ticket")  # nobody but pg_dump looks at it
         path = site.back_up("dumping")
         tools = until(site.tools, what=lambda: site.client.get(path))
@@ -196,7 +199,7 @@ def test_a_pg_dump_that_waits_for_a_lock_dies_with_its_worker_and_holds_none(sce
         _, alive = psutil.wait_procs(tools, timeout=5)
         assert not alive
         session.rollback()
-    with closing(psycopg2.connect(server.dsn("kills_small"))) as session, session.cursor() as cursor:
+    with closing(psycopg2.connect(server.dsn(scene.names["small"]))) as session, session.cursor() as cursor:
         cursor.execute("SET lock_timeout = '2s'; LOCK TABLE item IN ACCESS EXCLUSIVE MODE")
     assert site.until(path, "scheduled", seconds=RESOLVED_WITHIN_S)["error"]["code"] == "worker_lost"
     scene.assert_nothing_is_left()
