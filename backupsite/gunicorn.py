@@ -34,3 +34,11 @@ logger_class = SiteLogger
 def when_ready(server: Any) -> None:
     """Before the workers are forked: they share the pages' code instead of loading it at their first request each."""
     get_resolver().url_patterns  # noqa: B018
+    import jobs.services.report_alive  # noqa: F401  says when the code, and with it the keys, was loaded
+
+
+def post_worker_init(worker: Any) -> None:
+    """`rotate_keys` must know of a web process that still has the keys of before."""
+    from backupsite.alive import keep_reporting  # models: loaded by now, and not when this module is
+
+    keep_reporting(role="web")

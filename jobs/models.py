@@ -103,7 +103,7 @@ class Capacity(models.Model):
 
 
 class Process(models.Model):
-    """A worker, beat or sweeper that was alive at `seen_at`; the health figures read it."""
+    """A web process, worker, beat or sweeper that was alive at `seen_at`; the health figures read it."""
 
     name = models.CharField(primary_key=True, max_length=255)  # role@host:pid
     role = models.CharField(max_length=20)

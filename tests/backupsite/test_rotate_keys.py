@@ -2,18 +2,21 @@
 
 import os
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
 from django.core.management import call_command
+from django.utils import timezone
 
 from backups.models import Destination
 from backupsite.management import rotation, sealed
 from databases.fields import unseal
 from databases.models import Database
 from jobs.errors import BackupError
+from jobs.models import Process
 from jobs.services.report_alive import report_alive
 
 OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
@@ -104,6 +107,20 @@ def test_keys_of_the_environment_are_not_ours_to_change(key_file: Path, monkeypa
     with pytest.raises(BackupError) as caught:
         rotation.add_key()
     assert caught.value.code == "keys_elsewhere"
+
+
+@pytest.mark.usefixtures("secrets")
+def test_a_container_that_started_again_under_its_old_name_is_no_process_of_before(
+    settings: Any, key_file: Path
+) -> None:
+    settings.BACKUPSITE_ENCRYPTION_KEYS = [NEW, OLD]
+    report_alive(role="worker")
+    before = timezone.now() - timedelta(days=1)
+    Process.objects.update(started_at=before)
+    earlier = (before + timedelta(seconds=1)).timestamp()
+    os.utime(key_file, (earlier, earlier))
+    report_alive(role="worker")
+    assert rotation.rotate()[0] == len(passwords()) + 1
 
 
 @pytest.mark.usefixtures("secrets")

@@ -5,6 +5,7 @@ import signal
 import socket
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -36,13 +37,22 @@ def test_it_tells_the_first_admins_password_once(site: Site) -> None:
 
 
 def test_its_data_folder_and_keys_are_its_owners_alone(site: Site) -> None:
-    data = Path(re.findall(r"BACKUPSITE_DATA_DIR=(\S+)", _environ(site))[0])
+    data = _data(site)
     assert data.stat().st_mode & 0o777 == 0o700
     assert {file.stat().st_mode & 0o777 for file in (data / "keys").iterdir()} == {0o600}
 
 
-def _environ(site: Site) -> str:
-    return Path(f"/proc/{site.process.pid}/environ").read_text().replace("\0", "\n")
+def _data(site: Site) -> Path:
+    environ = Path(f"/proc/{site.process.pid}/environ").read_text().replace("\0", "\n")
+    return Path(re.findall(r"BACKUPSITE_DATA_DIR=(\S+)", environ)[0])
+
+
+def test_every_process_that_holds_the_keys_says_that_it_is_alive(site: Site) -> None:
+    def roles() -> set[str]:
+        with closing(sqlite3.connect(_data(site) / "backupsite.sqlite3")) as rows:
+            return {role for (role,) in rows.execute("SELECT role FROM jobs_process")}
+
+    until(lambda: roles() == {"web", "worker", "beat", "sweeper"}, what="all four")
 
 
 def test_a_killed_worker_takes_its_pool_along_and_comes_back(site: Site) -> None:
@@ -65,7 +75,7 @@ def test_a_killed_web_process_comes_back_on_the_same_port(site: Site) -> None:
 
 
 def test_the_doctor_finds_everything_in_order(site: Site) -> None:
-    data = Path(re.findall(r"BACKUPSITE_DATA_DIR=(\S+)", _environ(site))[0])
+    data = _data(site)
     until(lambda: not re.search(r"^FAIL +(?!tools)", manage("doctor", data_dir=data).stdout, re.M), what="doctor")
 
 
