@@ -16,7 +16,7 @@ USED_EVERY = timedelta(minutes=1)
 
 
 class ApiKeyAuthentication(BaseAuthentication):
-    """The user is whoever made the key (nobody for a key made without one); the role is the key's own."""
+    """The user is whoever made the key, nobody for one made without; the role is the key's own, at most its maker's."""
 
     def authenticate(self, request: Request) -> tuple[Any, ApiKey] | None:
         scheme, _, secret = get_authorization_header(request).partition(b" ")

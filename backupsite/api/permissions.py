@@ -10,10 +10,11 @@ from jobs.roles import Role, role_of
 
 
 def role_of_request(request: Request) -> Role:
-    """The role of the API key where one was sent, else of the user."""
-    if isinstance(request.auth, ApiKey):
-        return Role[request.auth.role.upper()]
-    return role_of(request.user)
+    """The user's; of an API key its own, and never more than its maker's now: who is demoted keeps no back door."""
+    if not isinstance(request.auth, ApiKey):
+        return role_of(request.user)
+    own = Role[request.auth.role.upper()]
+    return own if request.auth.created_by is None else min(own, role_of(request.auth.created_by))
 
 
 def needed_role(view: Any, method: str) -> Role:

@@ -200,6 +200,15 @@ def test_a_key_ends_with_its_time_and_with_its_maker() -> None:
     assert with_key(secret).status_code == 401
 
 
+def test_a_key_may_no_more_than_its_maker_still_may() -> None:
+    admin = user_with("admin")
+    _, secret = create_api_key(name="x", role="admin", user=admin)
+    assert with_key(secret, "post", "/api/databases").status_code == 400
+    admin.groups.set([Group.objects.get(name="viewer")])
+    assert with_key(secret).status_code == 200
+    assert with_key(secret, "post", "/api/databases").status_code == 403
+
+
 def test_use_is_noted_at_most_once_a_minute() -> None:
     key, secret = create_api_key(name="x", role="viewer")
 
