@@ -4,13 +4,12 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from django.conf import settings
-from django.core.cache import cache
 from django.db import Error as DatabaseFault
 from django.db import connection
 from django.utils import timezone
 
-from backups.destinations import check_destination
 from backups.models import Destination
+from backupsite.health.destination import fault_code
 from jobs.models import Status
 from jobs.registry import JobKind, all_kinds
 from jobs.selectors import alive
@@ -19,7 +18,6 @@ from jobs.services.claim import running
 QUEUE_AGE = timedelta(minutes=2)
 SEEN_WITHIN = timedelta(seconds=60)
 LOOKED_AT = 20  # oldest pending jobs of each kind
-DESTINATION_CACHE_S = 60
 
 
 def faults() -> dict[str, str]:
@@ -79,10 +77,5 @@ def _destination() -> str | None:
     destination = Destination.objects.filter(is_default=True).first()
     if destination is None:
         return "There is no default destination."
-
-    def code() -> str:
-        report = check_destination(destination)
-        return "" if report.ok else report.code or "unknown"
-
-    found = cache.get_or_set(f"readyz:{destination.pk}", code, DESTINATION_CACHE_S)
+    found = fault_code(destination)
     return f"The default destination cannot be used ({found})." if found else None

@@ -1,5 +1,7 @@
 """`/readyz` says what keeps the site from its work."""
 
+import threading
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -12,9 +14,12 @@ from django.test import Client
 from django.utils import timezone
 
 from backups.models import Backup, Destination
+from backups.storage.base import DestinationReport
+from backupsite.health import destination
 from databases.models import Database
 from jobs.models import Process, Status
 from jobs.services.report_alive import report_alive
+from tests.backupsite.site import until
 from tests.room import local_destination
 
 
@@ -82,6 +87,26 @@ def test_a_destination_that_fails_is_a_reason_without_details(ready: Destination
     Destination.objects.filter(pk=ready.pk).update(path="/proc/nowhere")
     assert reasons() == {"destination"}
     assert "/proc" not in Client().get("/readyz").content.decode()
+
+
+@pytest.mark.usefixtures("ready")
+def test_a_destination_that_never_answers_is_a_reason_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    released, asked = threading.Event(), []
+
+    def hang(found: Destination) -> DestinationReport:
+        asked.append(found.pk)
+        released.wait(20)
+        return DestinationReport(ok=True)
+
+    monkeypatch.setattr(destination, "check_destination", hang)
+    monkeypatch.setattr(destination, "WAIT_S", 0.1)
+    began = time.monotonic()
+    assert [reasons() for _ in range(3)] == [{"destination"}] * 3
+    cache.clear()
+    assert reasons() == {"destination"}
+    assert (len(asked), time.monotonic() - began < 5) == (1, True)
+    released.set()
+    until(lambda: reasons() == set(), seconds=5, what="the look to end")
 
 
 def test_the_destination_is_asked_once_a_minute(ready: Destination) -> None:
