@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from backups.destinations import open_storage
-from backups.models import Backup
+from backups.models import Backup, Copy
 from backups.pipeline.keys import generate_identity
 from backups.storage.base import ObjectStorage
 from databases.models import Database
@@ -172,6 +172,14 @@ class TestWithoutAKeyOnTheServer:
         verification = verify(backup)
         assert verification.status == Status.COMPLETED
         assert verification.report["copies"][0]["checked"] == ["size", "digests"]
+
+    def test_digests_alone_do_not_take_a_copy_out_of_quarantine(self, sealed: tuple[Backup, str, Database]) -> None:
+        backup, identity, _ = sealed
+        backup.copies.update(state=Copy.State.QUARANTINED, error="the archive is not whole")
+        verify(backup)
+        assert backup.copies.get().state == Copy.State.QUARANTINED
+        verify(backup, identity=identity)
+        assert backup.copies.get().state == Copy.State.STORED
 
     def test_a_restore_takes_the_key_and_forgets_it(
         self, sealed: tuple[Backup, str, Database], fresh_database: Fresh, shop: tuple[PostgresServer, str]
