@@ -59,4 +59,4 @@ screenshots: install-dev ## Take the pictures of docs/ again, in a real browser
 	@$(PYTHON) -m tests.browser.screenshots
 
 clean: ## Remove what was fetched and made, your data excepted
-	rm -rf .venv .servers .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache htmlcov .coverage*
+	rm -rf .venv .servers .demo .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache htmlcov .coverage*

@@ -85,10 +85,11 @@ def identities_for(identity: Any) -> tuple[str, ...]:
     return (identity,) if identity else tuple(settings.BACKUPSITE_AGE_IDENTITIES)
 
 
-def newest_backup(reference: str, *, status: str = "") -> Backup:
+def newest_backup(reference: str, **states: str) -> Backup:
     """The newest backup of the Database with this id, else with this name; it may have been deleted meanwhile.
 
-    Raises Backup.DoesNotExist, and BackupError(code="ambiguous_name") when several Databases bear the name.
+    `states` are further fields it must have (`status`, `type`); an empty one asks for nothing. Raises
+    Backup.DoesNotExist, and BackupError(code="ambiguous_name") when several Databases bear the name.
     """
     backups = Backup.objects.all()
     ids = {reference}
@@ -102,7 +103,7 @@ def newest_backup(reference: str, *, status: str = "") -> Backup:
             permanent=True,
             hint=f"Use an id: {', '.join(sorted(map(str, ids))[:5])}.",
         )
-    found = backups.filter(database__in=ids, **({"status": status} if status else {}))
+    found = backups.filter(database__in=ids, **{name: value for name, value in states.items() if value})
     newest = found.prefetch_related("copies").order_by("-created_at", "-pk").first()
     if newest is None:
         raise Backup.DoesNotExist

@@ -9,7 +9,8 @@ from backupsite import environment
 
 wsgi_app = "backupsite.wsgi:application"
 worker_class = "gthread"
-threads = 8
+threads = 16  # a download holds one for as long as its reader takes
+limit_request_line = 8190  # links and filters may be long
 preload_app = True  # the workers share the code's memory, and a fault of the settings is told once
 timeout = 60
 graceful_timeout = 2

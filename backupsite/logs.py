@@ -76,6 +76,7 @@ def logging_settings(format: str) -> dict[str, Any]:
             "django": {"handlers": [], "level": "INFO", "propagate": True},
             "django.server": {"handlers": [], "propagate": True},
             # A refused request is the client's business; the answer tells it.
+            "django.security.DisallowedHost": {"handlers": [], "propagate": False},
             "django.request": {"level": "ERROR", "filters": ["not_503"]},
             # Celery's own notice of every received and finished task would say twice what the job's log says.
             "celery.worker.strategy": {"level": "WARNING"},

@@ -7,11 +7,11 @@ from backups.selectors import newest_backup
 from databases.models import Database
 from jobs.errors import BackupError
 from jobs.management.command import figure
-from jobs.models import Job
+from jobs.models import Job, Status
 
 
 def find_backup(reference: str) -> Backup:
-    """By its id, else the newest completed one of a Database with that id or name.
+    """By its id, else the newest completed full one of a Database with that id or name.
 
     Raises BackupError: unknown_backup, ambiguous_name.
     """
@@ -19,10 +19,10 @@ def find_backup(reference: str) -> Backup:
     if found is not None:
         return found
     try:
-        return newest_backup(reference, status="completed")
+        return newest_backup(reference, status=Status.COMPLETED, type=Backup.Type.FULL)
     except Backup.DoesNotExist:
         raise BackupError(
-            f"There is no backup {reference!r}, and no Database of that id or name with a completed one.",
+            f"There is no backup {reference!r}, and no Database of that id or name with a completed full one.",
             code="unknown_backup",
             permanent=True,
             hint="`manage.py backups` lists them.",

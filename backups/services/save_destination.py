@@ -49,9 +49,11 @@ def save_destination(*, destination: Destination, values: Mapping[str, Any], cre
         if create and destination.kind == Destination.Kind.LOCAL:
             _prepare(destination)
     except IntegrityError as error:
-        raise BackupError(
-            f"A Destination with the id {destination.pk!r} exists.", code="id_taken", permanent=True
-        ) from error
+        if create and Destination.objects.filter(pk=destination.pk).exists():
+            raise BackupError(
+                f"A Destination with the id {destination.pk!r} exists.", code="id_taken", permanent=True
+            ) from error
+        raise BackupError("Another Destination was made the default meanwhile.", code="wrong_state") from error
     return destination
 
 

@@ -26,7 +26,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--host", default=settings.BACKUPSITE_HOST)
         parser.add_argument("--port", type=int, default=settings.BACKUPSITE_PORT, help="0 picks a free one.")
-        parser.add_argument("--workers", type=int, default=2, help="Web processes, of 8 threads each.")
+        parser.add_argument("--workers", type=int, default=2, help="Web processes, of 16 threads each.")
         parser.add_argument("--only", type=_roles, default=ROLES, metavar="web,worker,beat,sweeper")
 
     def handle(self, *, host: str, port: int, workers: int, only: tuple[str, ...], **options: Any) -> None:
