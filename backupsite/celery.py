@@ -7,6 +7,7 @@ import threading
 from typing import Any
 
 from billiard import active_children
+from billiard.util import get_logger
 from celery import Celery, signals
 
 from backupsite import doorbell
@@ -27,6 +28,7 @@ def _use_django_logging(**kwargs: Any) -> None:
     from django.conf import settings
 
     logging.config.dictConfig(settings.LOGGING)
+    get_logger().propagate = True  # or what the pool says of a killed process goes past our format to stderr
 
 
 @signals.worker_process_init.connect
