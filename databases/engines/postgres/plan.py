@@ -57,13 +57,13 @@ def make_plan(session: Session, source: PeekedSource, request: RestoreRequest) -
     prologue += ["BEGIN;"] if atomic else []
     if request.include and source.head is not None:
         chosen = select(source.head, request.include, session)
-        names = [session.value("SELECT format('%%I.%%I', %s, %s)", table) for table in chosen.tables]
+        names = [session.value("SELECT format('%%I.%%I', %s, %s)", (e.namespace, e.tag)) for e in chosen.relations]
         lines = tuple(entry.line for entry in chosen.entries)
         counts = {name: count for name, count in counts.items() if name in names}
         notes += chosen.notes
         entries: Sequence[Entry] = chosen.entries
         if request.drop_existing:
-            prologue += [f"DROP TABLE IF EXISTS {', '.join(names)};"]
+            prologue += target.drop_relations([(e.kind, name) for e, name in zip(chosen.relations, names, strict=True)])
         else:
             target.require_absent(session, names)
     else:

@@ -16,6 +16,8 @@ def for_server(beginning: bytearray, server_major: int) -> bytearray:
 class Relay(threading.Thread):
     """Moves all of one pipe into another and closes both. `refused`: the reader ended before all was moved.
 
+    `error` is any other fault; the sink then stays open, because its end would pass for the end of the SQL.
+
     With `atomic`, pg_restore's own first BEGIN and last COMMIT are taken out. (Without its --single-transaction it
     would write a COMMIT behind the large objects, in the middle of our transaction.)
     """
@@ -24,15 +26,18 @@ class Relay(threading.Thread):
         super().__init__(name="sql-relay", daemon=True)
         self._source, self._sink, self._server_major, self._atomic = source, sink, server_major, atomic
         self.refused = False
+        self.error: Exception | None = None
 
     def run(self) -> None:
         try:
             self._move()
         except BrokenPipeError:
             self.refused = True
-        finally:
+        except Exception as error:  # noqa: BLE001 - whoever joins this thread raises it
+            self.error = error
+        self._source.close()
+        if self.error is None:
             self._sink.close()
-            self._source.close()
 
     def _move(self) -> None:
         """The last 4 KiB are held back until the end is seen."""

@@ -92,6 +92,9 @@ def _through_pg_restore(
             feed(source, process, guard)
             _finish(process, relay, psql)
             drain(source, guard.check)  # selected tables: pg_restore did not want the rest, its end counts all the same
+            relay.join()
+            if relay.error is not None:
+                raise relay.error
         except BaseException:
             psql.kill()
             process.kill()
@@ -104,10 +107,10 @@ def _finish(process: Process, relay: Relay, psql: Process) -> None:
     """When psql refused pg_restore's SQL both fail: psql says why."""
     try:
         process.finish()
-    except BackupError:
+    except BackupError as error:
         if relay.refused:
             psql.finish()
-        raise
+        raise relay.error or error from None
 
 
 def _open_gate(gate: Path, epilogue: str, psql: Process, guard: Guard) -> None:

@@ -12,6 +12,7 @@ from databases.engines.postgres.session import Session
 from jobs.errors import BackupError
 
 RELATIONS = frozenset({"TABLE", "VIEW", "MATERIALIZED VIEW", "FOREIGN TABLE"})
+HOLD_ROWS = frozenset({"TABLE", "MATERIALIZED VIEW"})
 # What hangs on a table and comes with it.
 PARTS = frozenset(
     {
@@ -39,15 +40,19 @@ KIND_OF = {
 
 @dataclass(frozen=True)
 class Selected:
-    """`entries` keep the archive's order; `tables` are (schema, name); `notes` say what was left out."""
+    """`entries` keep the archive's order; `notes` say what was left out."""
 
     entries: tuple[Entry, ...]
-    tables: tuple[tuple[str, str], ...]
     notes: tuple[str, ...]
+
+    @property
+    def relations(self) -> tuple[Entry, ...]:
+        return tuple(entry for entry in self.entries if entry.kind in RELATIONS)
 
 
 def select(head: Head, include: Sequence[str], session: Session) -> Selected:
-    """Raises BackupError(code="nothing_matches") for a name that the archive does not hold."""
+    """Raises BackupError: nothing_matches for a name that the archive does not hold; incomplete_selection when the
+    chosen stand on a table that is neither chosen nor in the target: it would come back without its rows."""
     by_id = {entry.id: entry for entry in head.entries}
     chosen = _named(head, include)
     grown = True
@@ -64,8 +69,7 @@ def select(head: Head, include: Sequence[str], session: Session) -> Selected:
     )
     needed = _needed(chosen, by_id, session)
     entries = tuple(entry for entry in head.entries if entry.id in chosen | needed)
-    names = tuple((entry.namespace, entry.tag) for entry in entries if entry.kind in RELATIONS)
-    return Selected(entries, names, notes)
+    return Selected(entries, notes)
 
 
 def _named(head: Head, include: Sequence[str]) -> set[int]:
@@ -133,6 +137,13 @@ def _needed(chosen: set[int], by_id: dict[int, Entry], session: Session) -> set[
         entry = by_id.get(waiting.pop())
         if entry is None or entry.id in chosen | needed or _present(entry, session):
             continue
+        if entry.kind in HOLD_ROWS:
+            raise BackupError(
+                f"What is selected stands on {entry.namespace}.{entry.tag}, which the target lacks.",
+                code="incomplete_selection",
+                permanent=True,
+                hint="Name that one too.",
+            )
         needed.add(entry.id)
         waiting += entry.dependencies
         if entry.namespace in schemas:

@@ -53,6 +53,16 @@ def locks(session: Session) -> int:
     )
 
 
+def drop_relations(relations: Sequence[tuple[str, str]]) -> list[str]:
+    """SQL that drops these (kind, quoted name), given in the archive's order, and nothing that depends on them.
+
+    Views go one by one, the last first, because they stand on each other; tables at once, because of foreign keys.
+    """
+    tables = [name for kind, name in relations if kind == "TABLE"]
+    others = [f"DROP {kind} IF EXISTS {name};" for kind, name in reversed(relations) if kind != "TABLE"]
+    return others + ([f"DROP TABLE IF EXISTS {', '.join(tables)};"] if tables else [])
+
+
 def drop_everything(*, commit: bool) -> str:
     """A DO block that drops all a user can have made in the target; the database and its own settings stay.
 

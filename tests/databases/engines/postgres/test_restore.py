@@ -181,3 +181,36 @@ def test_a_target_with_few_locks_gets_many_transactions(
     notes = _restore(postgres_server, used, dumped, drop=True)
     assert any("max_locks_per_transaction" in note for note in notes)
     assert content_of(postgres_server, used) == content_of(postgres_server, sample)
+
+
+@pytest.fixture
+def layered(postgres_server: PostgresServer, fresh_database: FreshDatabase) -> Dumped:
+    """A table, a view on it and a materialized view on that, with no counts that a restore could compare."""
+    name = fresh_database(postgres_server)
+    postgres_server.psql(
+        "CREATE TABLE t AS SELECT generate_series(1, 50) AS id; CREATE VIEW v AS SELECT id FROM t;"
+        "CREATE MATERIALIZED VIEW m AS SELECT id FROM v;",
+        name,
+    )
+    return dump_of(engine_to(postgres_server, name, counts="off"))
+
+
+def test_a_view_does_not_bring_its_table_without_rows(
+    layered: Dumped, postgres_server: PostgresServer, fresh_database: FreshDatabase
+) -> None:
+    back = fresh_database(postgres_server)
+    with pytest.raises(BackupError) as raised:
+        _restore(postgres_server, back, layered, "v")
+    assert (raised.value.code, "public.t" in raised.value.message) == ("incomplete_selection", True)
+    _restore(postgres_server, back, layered, "t", "v")
+    assert postgres_server.psql("SELECT count(*) FROM v", back) == "50"
+
+
+def test_selected_views_are_replaced_with_their_tables(
+    layered: Dumped, postgres_server: PostgresServer, fresh_database: FreshDatabase
+) -> None:
+    back = fresh_database(postgres_server)
+    _restore(postgres_server, back, layered)
+    postgres_server.psql("DELETE FROM t; REFRESH MATERIALIZED VIEW m", back)
+    _restore(postgres_server, back, layered, "t", "v", "m", drop=True)
+    assert postgres_server.psql("SELECT (SELECT count(*) FROM v), (SELECT count(*) FROM m)", back) == "50|50"
