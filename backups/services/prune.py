@@ -24,13 +24,21 @@ def remove_copy(copy: Copy) -> None:
 
 
 def remove_deleting() -> int:
-    """The sweeper's step: removes copies that are to go, then backups that have none left. Returns the removals."""
+    """The sweeper's step: removes copies that are to go, then backups that have none left. Returns the removals.
+
+    A destination that does not answer is asked once a round: each question takes its timeouts.
+    """
     removed = 0
+    silent: set[str] = set()
     for copy in Copy.objects.filter(state=Copy.State.DELETING).select_related("destination").order_by("pk"):
+        if copy.destination_id in silent:
+            continue
         try:
             remove_copy(copy)
             removed += 1
         except (BackupError, OSError) as error:
+            if not (isinstance(error, BackupError) and error.permanent):
+                silent.add(copy.destination_id)
             logger.warning("%s stays until its destination answers: %s", copy.key, error)
             Copy.objects.filter(pk=copy.pk).update(error=str(error)[:2000])
     Backup.objects.filter(status=Status.DELETING, copies__isnull=True).delete()

@@ -13,7 +13,7 @@ from botocore.config import Config
 from django.utils.http import content_disposition_header
 from storages.backends.s3 import S3Storage
 
-from backups.storage.base import ObjectStorage, StoredObject, ignore_upload, never_stop
+from backups.storage.base import PERMISSION, ObjectStorage, StoredObject, ignore_upload, never_stop
 from backups.storage.keys import validate_key
 from backups.storage.multipart import store
 from backups.storage.parts import MIB
@@ -177,7 +177,12 @@ class S3BackupStorage(ObjectStorage, S3Storage):  # type: ignore[misc]
         )
 
     def abort_uploads(self, key: str, *, upload_id: str | None = None) -> int:
-        found = set(self._uploads_of(key)) | ({upload_id} if upload_id else set())
+        found = {upload_id} if upload_id else set()
+        try:
+            found |= set(self._uploads_of(key))
+        except BackupError as error:
+            if error.code != PERMISSION:
+                raise  # credentials that may not list uploads: the recorded one is all that can be known of
         return sum(self._abort(key, upload) for upload in sorted(found))
 
     def _abort(self, key: str, upload_id: str) -> bool:

@@ -69,6 +69,14 @@ def test_rights_to_write_only_are_a_warning(s3_storage: S3Factory) -> None:
     assert len(report.warnings) == 3
 
 
+def test_what_may_not_list_uploads_is_removed_all_the_same(s3_storage: S3Factory) -> None:
+    storage = s3_storage()
+    upload = storage.client.create_multipart_upload(Bucket=storage.bucket_name, Key=f"{storage.prefix}key")["UploadId"]
+    storage.client.meta.events.register("before-call.s3.ListMultipartUploads", _deny)
+    assert storage.abort_uploads("key") == 0
+    assert storage.abort_uploads("key", upload_id=upload) == 1
+
+
 def _deny(**kwargs: object) -> Any:
     """Answers in place of the test store, which has no policies as fine as these."""
 
