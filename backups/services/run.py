@@ -8,6 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import Error as DatabaseFault
+from django.db import transaction
 from django.utils import timezone
 
 from backups.artefact import key_of, sidecar, sidecar_key
@@ -57,9 +58,10 @@ def run_backup(backup: Backup, lease: Lease) -> dict[str, Any]:
     )
     lease.phase("preflight", moves_bytes=False)
     engine.preflight(request)
-    storage = open_storage(destination)
+    open_storage(destination)  # what is wrong with it is said before the dump begins
     with engine.dump(request) as dump:
         copy = _begin_copy(backup, destination, dump.extension + encoding.extension)
+        storage = open_storage(copy.destination)
         try:
             digests, facts = _store(dump, engine, encoding, storage, copy, lease)
             how = _read_back(storage, copy, digests, lease)
@@ -82,8 +84,11 @@ def ended(backup: Backup) -> None:
 
 
 def _begin_copy(backup: Backup, destination: Destination, extension: str) -> Copy:
+    """The place may have changed since the run began; once this row is there, it cannot."""
     key = key_of(backup=backup, attempt=backup.attempt, extension=extension, at=timezone.now())
-    return Copy.objects.create(backup=backup, destination=destination, attempt=backup.attempt, key=key)
+    with transaction.atomic():
+        destination = Destination.objects.select_for_update().get(pk=destination.pk)
+        return Copy.objects.create(backup=backup, destination=destination, attempt=backup.attempt, key=key)
 
 
 def _store(

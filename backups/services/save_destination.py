@@ -34,15 +34,10 @@ def save_destination(*, destination: Destination, values: Mapping[str, Any], cre
         destination.has_secret_key = bool(values["secret_key"])
     if faults := _faults(destination):
         raise ValidationError(faults)
-    if before and before != tuple(getattr(destination, name) for name in PLACE) and destination.copies.exists():
-        raise BackupError(
-            f"Destination {destination.pk} holds copies: it cannot be moved.",
-            code="wrong_state",
-            permanent=True,
-            hint="Add another Destination for the new place.",
-        )
     try:
         with transaction.atomic():
+            if before and before != tuple(getattr(destination, name) for name in PLACE):
+                _refuse_move(destination)
             if destination.is_default:
                 Destination.objects.exclude(pk=destination.pk).filter(is_default=True).update(is_default=False)
             destination.save(force_insert=create)
@@ -55,6 +50,18 @@ def save_destination(*, destination: Destination, values: Mapping[str, Any], cre
             ) from error
         raise BackupError("Another Destination was made the default meanwhile.", code="wrong_state") from error
     return destination
+
+
+def _refuse_move(destination: Destination) -> None:
+    """A run that is about to write takes the same lock: it sees the new place, or we see its copy."""
+    Destination.objects.select_for_update().get(pk=destination.pk)
+    if destination.copies.exists():
+        raise BackupError(
+            f"Destination {destination.pk} holds copies: it cannot be moved.",
+            code="wrong_state",
+            permanent=True,
+            hint="Add another Destination for the new place.",
+        )
 
 
 def delete_destination(*, destination: Destination) -> None:
