@@ -100,6 +100,13 @@ def _read_stored(backup: Backup, copy: Copy, lease: Lease) -> dict[str, Any]:
             code="artefact_corrupt",
             permanent=True,
         )
+    if copy.state == Copy.State.QUARANTINED:
+        raise BackupError(
+            f"{copy.key} holds the bytes that were stored and stays in quarantine: only its structure can free it.",
+            code="missing_key",
+            permanent=True,
+            hint="Verify again with the age secret key (identity).",
+        )
     lease.log(f"{copy.key}: sizes and digests agree; the structure is not checked without a key")
     return {"checked": ["size", "digests"]}
 

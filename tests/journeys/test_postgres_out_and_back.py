@@ -176,8 +176,10 @@ class TestWithoutAKeyOnTheServer:
     def test_digests_alone_do_not_take_a_copy_out_of_quarantine(self, sealed: tuple[Backup, str, Database]) -> None:
         backup, identity, _ = sealed
         backup.copies.update(state=Copy.State.QUARANTINED, error="the archive is not whole")
-        verify(backup)
-        assert backup.copies.get().state == Copy.State.QUARANTINED
+        without_key = verify(backup)
+        assert (without_key.status, without_key.error_code) == (Status.FAILED, "missing_key")
+        backup.refresh_from_db()
+        assert (backup.copies.get().state, backup.verified_at) == (Copy.State.QUARANTINED, None)
         verify(backup, identity=identity)
         assert backup.copies.get().state == Copy.State.STORED
 
