@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from backups.storage.base import StoredObject
-from backups.storage.folders import open_folder
+from backups.storage.folders import open_folder, translated
 from backups.storage.keys import PARTIAL
 from jobs.errors import BackupError
 
@@ -37,7 +37,8 @@ class FileReader:
         with memoryview(buffer) as whole, whole[: self._left] as wanted:
             filled = 0
             while filled < len(wanted):
-                count = os.readv(self._fd, [wanted[filled:]])
+                with translated(self._key):
+                    count = os.readv(self._fd, [wanted[filled:]])
                 if not count:
                     raise BackupError(f"{self._key} ended before its size.", code="object_truncated")
                 filled += count

@@ -1,5 +1,6 @@
 """What only a local Destination has to survive."""
 
+import errno
 import os
 import stat
 import subprocess
@@ -234,3 +235,13 @@ def test_a_folder_that_cannot_be_synced_takes_the_object_back(
         assert failure(lambda: local.write("object", Producer(10))) == "destination_error"
     assert local.stat("object") is None
     assert not list(local.root.rglob("object*"))
+
+
+def test_a_bad_sector_is_a_failure_and_no_defect(local: LocalStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    local.write("object", Producer(10))
+
+    def readv(fd: int, buffers: object) -> int:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "readv", readv)
+    assert failure(lambda: local.read_text("object")) == "destination_error"
