@@ -127,7 +127,7 @@ class DatabaseSerializer(StrictSerializer):
     keep_monthly = _keep()
     keep_yearly = _keep()
     compression = serializers.ChoiceField(choices=Compression.choices, required=False)
-    compression_level = serializers.IntegerField(min_value=-7, max_value=22, allow_null=True, required=False)
+    compression_level = serializers.IntegerField(min_value=1, max_value=19, allow_null=True, required=False)
     encryption = serializers.ChoiceField(choices=Encryption.choices, required=False)
     encryption_recipients = serializers.ListField(
         child=serializers.CharField(max_length=2000), allow_null=True, required=False, max_length=50

@@ -58,7 +58,7 @@ class DatabaseForm(PageForm):
     keep_yearly = forms.IntegerField(min_value=0, required=False, label="Yearly")
     compression = forms.ChoiceField(choices=Compression.choices)
     compression_level = forms.IntegerField(
-        required=False, min_value=-7, max_value=22, label="Level", help_text="Empty: the compression's default."
+        required=False, min_value=1, max_value=19, label="Level", help_text="Empty: the compression's default."
     )
     encryption = forms.ChoiceField(
         choices=Encryption.choices,

@@ -13,6 +13,8 @@ from databases.models import RESERVED_IDS, Compression, Database
 from databases.schedule import schedule_fault, timezone_fault
 from jobs.errors import BackupError
 
+HIGHEST_LEVELS = {Compression.ZSTD.value: 19, Compression.GZIP.value: 9}  # zstd above 19 takes hundreds of MB
+
 
 def save_database(*, database: Database, values: Mapping[str, Any], create: bool) -> Database:
     """Sets `values` on the row and writes it.
@@ -67,8 +69,9 @@ def _faults(database: Database) -> dict[str, Any]:
     if database.pk in RESERVED_IDS:
         faults["id"] = [f"{database.pk!r} is a word of the API and cannot be an id."]
     level = database.compression_level
-    if database.compression == Compression.GZIP and level is not None and not 1 <= level <= 9:
-        faults["compression_level"] = ["gzip knows the levels 1 to 9."]
+    highest = HIGHEST_LEVELS.get(database.compression)
+    if highest is not None and level is not None and not 1 <= level <= highest:
+        faults["compression_level"] = [f"{database.compression} has the levels 1 to {highest} here."]
     if fault := schedule_fault(database.schedule):
         faults["schedule"] = [fault]
     if fault := timezone_fault(database.timezone):

@@ -242,8 +242,22 @@ def test_a_secret_key_given_as_a_recipient_is_neither_kept_nor_repeated() -> Non
     assert api().patch("/api/databases/shop", {"encryption_recipients": [recipient]}, format="json").status_code == 200
 
 
-@pytest.mark.parametrize(("level", "status"), [(-7, 400), (0, 400), (1, 200), (9, 200), (10, 400)])
-def test_a_level_that_gzip_does_not_know_is_refused(level: int, status: int) -> None:
+@pytest.mark.parametrize(
+    ("compression", "level", "status"),
+    [
+        ("gzip", -7, 400),
+        ("gzip", 0, 400),
+        ("gzip", 1, 200),
+        ("gzip", 9, 200),
+        ("gzip", 10, 400),
+        ("zstd", -7, 400),
+        ("zstd", 0, 400),
+        ("zstd", 1, 200),
+        ("zstd", 19, 200),
+        ("zstd", 20, 400),
+    ],
+)
+def test_a_level_that_every_backup_would_fail_with_is_refused(compression: str, level: int, status: int) -> None:
     make_database()
-    body = {"compression": "gzip", "compression_level": level}
+    body = {"compression": compression, "compression_level": level}
     assert api().patch("/api/databases/shop", body, format="json").status_code == status
