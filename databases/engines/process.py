@@ -9,6 +9,7 @@ whose pipe is then closed.
 
 import fcntl
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -40,12 +41,16 @@ class Known:
 
 @dataclass(frozen=True)
 class Tool:
-    """What to start. `secrets` never appear in a message; `known` turns the tool's words into codes and hints."""
+    """What to start. `secrets` never appear in a message; `known` turns the tool's words into codes and hints.
+
+    `rows` finds where the tool quotes data, which not everybody may see who reads an error: its group 1 stays.
+    """
 
     argv: Sequence[str]
     env: Mapping[str, str]
     secrets: tuple[str, ...] = ()
     known: tuple[Known, ...] = ()
+    rows: re.Pattern[str] | None = None
 
     @property
     def name(self) -> str:
@@ -60,9 +65,10 @@ def explain(words: str, known: Sequence[Known]) -> Known | None:
 class _Words:
     """A child's stderr, read on a thread of its own so that the child never waits for us; the last 64 KiB are kept."""
 
-    def __init__(self, stream: IO[bytes], secrets: Sequence[str]) -> None:
+    def __init__(self, stream: IO[bytes], tool: Tool) -> None:
         self._stream = stream
-        self._secrets = [text for text in secrets if text]
+        self._secrets = [text for text in tool.secrets if text]
+        self._rows = tool.rows
         self._kept = bytearray()
         self._thread = threading.Thread(target=self._drain, name="tool-stderr", daemon=True)
         self._thread.start()
@@ -74,9 +80,11 @@ class _Words:
                 del self._kept[:-STDERR_KEPT]
 
     def text(self) -> str:
-        """What the tool said, once it has ended; secrets are blanked."""
+        """What the tool said, once it has ended; secrets and quoted data are blanked, NUL is no text."""
         self._thread.join(timeout=GRACE_S)
-        words = bytes(self._kept).decode("utf-8", "replace").strip()
+        words = bytes(self._kept).decode("utf-8", "replace").replace("\0", "").strip()
+        if self._rows is not None:
+            words = self._rows.sub(r"\1 ********\n", words).strip()
         for secret in self._secrets:
             words = words.replace(secret, "********")
         return words
@@ -95,7 +103,7 @@ class Process:
         self._guard = guard
         self._lock = threading.Lock()
         assert popen.stderr is not None
-        self._words = _Words(popen.stderr, tool.secrets)
+        self._words = _Words(popen.stderr, tool)
 
     @property
     def stdin(self) -> IO[bytes]:

@@ -1,6 +1,14 @@
 """Texts of PostgreSQL's server and tools that are understood, and what an operator can do about them."""
 
+import re
+
 from databases.engines.process import Known
+
+# PostgreSQL quotes rows in these; everything up to the message's next field is data.
+ROWS = re.compile(
+    r"(?ms)^(CONTEXT:\s+COPY [^\n]*?, line \d+(?:, column [^\n:]*)?:|DETAIL:\s+Key \([^\n]*?\)=|"
+    r"DETAIL:\s+Failing row contains).*?(?=^(?:CONTEXT|HINT|LINE|psql):|\Z)"
+)
 
 KNOWN = (
     Known(

@@ -12,7 +12,7 @@ from databases.engines.base import Connection, Guard, RestoreReport, RestoreRequ
 from databases.engines.feed import drain, feed
 from databases.engines.postgres.archive import major_of
 from databases.engines.postgres.clients import Client, pick
-from databases.engines.postgres.faults import KNOWN
+from databases.engines.postgres.faults import KNOWN, ROWS
 from databases.engines.postgres.login import Login, login
 from databases.engines.postgres.options import PostgresOptions
 from databases.engines.postgres.peek import PeekedSource
@@ -70,7 +70,7 @@ def _psql(client: Client, who: Login, plan: Plan, guard: Guard) -> Iterator[tupl
     argv = [client.tool("psql"), "--no-psqlrc", "--no-password", "--quiet", "--set=ON_ERROR_STOP=1"]
     argv += [f"--file={prologue}", "--file=-", f"--file={gate}"]
     env = {**who.env, "PGCLIENTENCODING": "UTF8"}
-    tool = Tool(argv=argv, env=env, secrets=who.secrets, known=KNOWN)
+    tool = Tool(argv=argv, env=env, secrets=who.secrets, known=KNOWN, rows=ROWS)
     with start(tool, guard=guard, stdin=PIPE) as process:
         yield process, gate
 

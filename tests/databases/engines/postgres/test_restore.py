@@ -214,3 +214,26 @@ def test_selected_views_are_replaced_with_their_tables(
     postgres_server.psql("DELETE FROM t; REFRESH MATERIALIZED VIEW m", back)
     _restore(postgres_server, back, layered, "t", "v", "m", drop=True)
     assert postgres_server.psql("SELECT (SELECT count(*) FROM v), (SELECT count(*) FROM m)", back) == "50|50"
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        "card text UNIQUE",  # DETAIL: Key (card)=(...) already exists.
+        "card text CHECK (length(card) < 3)",  # DETAIL: Failing row contains (...), CONTEXT: COPY t, line 1: "..."
+        "card int",  # CONTEXT: COPY t, line 1, column card: "..."
+    ],
+)
+def test_an_error_quotes_no_row(
+    column: str, postgres_server: PostgresServer, fresh_database: FreshDatabase
+) -> None:
+    name, back = fresh_database(postgres_server), fresh_database(postgres_server)
+    postgres_server.psql("CREATE TABLE t (card text); INSERT INTO t VALUES ('4111-canary'), ('4111-canary')", name)
+    dumped = dump_of(engine_to(postgres_server, name, format="plain"))
+    broken = replace(dumped, data=dumped.data.replace(b"card text", column.encode()))
+    with pytest.raises(BackupError) as raised:
+        _restore(postgres_server, back, broken)
+    message = raised.value.message
+    assert "ERROR" in message
+    quoted = message.replace('type integer: "4111-canary"', "") if column == "card int" else message
+    assert "canary" not in quoted, message
