@@ -224,9 +224,7 @@ def test_selected_views_are_replaced_with_their_tables(
         "card int",  # CONTEXT: COPY t, line 1, column card: "..."
     ],
 )
-def test_an_error_quotes_no_row(
-    column: str, postgres_server: PostgresServer, fresh_database: FreshDatabase
-) -> None:
+def test_an_error_quotes_no_row(column: str, postgres_server: PostgresServer, fresh_database: FreshDatabase) -> None:
     name, back = fresh_database(postgres_server), fresh_database(postgres_server)
     postgres_server.psql("CREATE TABLE t (card text); INSERT INTO t VALUES ('4111-canary'), ('4111-canary')", name)
     dumped = dump_of(engine_to(postgres_server, name, format="plain"))
