@@ -5,6 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
+from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
 from databases.fields import EncryptedJSONField
@@ -69,6 +70,7 @@ class Database(models.Model):
     enabled = models.BooleanField(default=True)
     schedule = models.JSONField(null=True, blank=True, default=inherit)  # cron, list of crons, "inherit", null = none
     timezone = models.CharField(max_length=63, default="UTC")
+    scheduled_since = models.DateTimeField(default=now, editable=False)  # the schedule as it is has no earlier due time
     catch_up = models.CharField(max_length=6, choices=CatchUp.choices, default=CatchUp.LATEST)
     retention_days = _keep(_("Delete backups older than this many days."))
     max_backups = _keep(_("Keep at most this many backups."))

@@ -40,11 +40,11 @@ def ensure_slot(*, database: Database, now: datetime) -> int:
 
 
 def _latest_due(database: Database, now: datetime) -> datetime | None:
-    """The newest due time after the last slot (or the Database's last change, so that no past is invented)."""
+    """The newest due time after the last slot (or the schedule's last change, so that no past is invented)."""
     if not crons(database.schedule):
         return None
     last = Slot.objects.filter(database=database).order_by("-due_at").values_list("due_at", flat=True).first()
-    start = max(filter(None, [last, database.updated_at]))
+    start = max(filter(None, [last, database.scheduled_since]))
     latest = None
     while upcoming := [due for due in next_runs(database.schedule, database.timezone, after=start) if due <= now]:
         latest = start = upcoming[-1]

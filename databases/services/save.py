@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from databases.engines import registry
 from databases.engines.base import Connection
@@ -23,6 +24,8 @@ def save_database(*, database: Database, values: Mapping[str, Any], create: bool
     is left out keeps its value, an empty one removes it. Raises ValidationError with every fault at once by field
     (`options.sslmode`), and BackupError(code="id_taken") when the id exists.
     """
+    if not create and _reschedules(database.pk, values):
+        database.scheduled_since = timezone.now()
     plain = {name: value for name, value in values.items() if name not in ("password", "options")}
     for name, value in plain.items():
         setattr(database, name, value)
@@ -36,6 +39,12 @@ def save_database(*, database: Database, values: Mapping[str, Any], create: bool
     except IntegrityError as error:
         raise BackupError(f"A Database with the id {database.pk!r} exists.", code="id_taken", permanent=True) from error
     return database
+
+
+def _reschedules(pk: str, values: Mapping[str, Any]) -> bool:
+    """Asked of the row: a form may have set the fields already."""
+    before: Mapping[str, Any] = Database.objects.filter(pk=pk).values("schedule", "timezone", "enabled").first() or {}
+    return any(name in values and values[name] != value for name, value in before.items())
 
 
 def _set_secrets(database: Database, values: Mapping[str, Any]) -> dict[str, Any]:
