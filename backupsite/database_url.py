@@ -7,6 +7,16 @@ import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
 SQLITE = "django.db.backends.sqlite3"
+POSTGRES = "django.db.backends.postgresql"
+# A server whose host vanished is noticed within half a minute; the kernel alone takes a quarter of an hour, and longer
+# than a lease. In milliseconds where libpq says so (tcp_user_timeout).
+LIVELINESS = {
+    "connect_timeout": 10,
+    "tcp_user_timeout": 30_000,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+}
 
 
 def database_settings(url: str, data_dir: Path) -> dict[str, Any]:
@@ -22,6 +32,8 @@ def database_settings(url: str, data_dir: Path) -> dict[str, Any]:
             "DATABASE_URL cannot be read: give it as postgres://user:password@host:5432/name, "
             "with special characters of the password percent-encoded."
         ) from error
+    if settings["ENGINE"] == POSTGRES:
+        settings["OPTIONS"] = {**LIVELINESS, **settings.get("OPTIONS", {})}
     if settings["ENGINE"] == SQLITE:
         # In a file, not in memory: threads of a test meet each other as processes of a site do.
         settings["TEST"] = {"NAME": data_dir / "test.sqlite3"}
