@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import sqlite3
 import time
@@ -102,13 +103,10 @@ class Live:
             return []
 
     def child(self, role: str) -> psutil.Process:
-        """The supervised process of a role."""
-        command = {"web": "gunicorn", "sweeper": "sweep"}.get(role, role)
-        found: psutil.Process = until(lambda: _first(self._children(), command), what=lambda: self.log)
-        return found
-
-    def _children(self) -> list[psutil.Process]:
-        return psutil.Process(self.site.pid).children()
+        """The supervised process of a role, by the supervisor's own word."""
+        told = re.compile(rf"{role} started with pid (\d+)")
+        pids: list[str] = until(lambda: told.findall(self.log), what=lambda: self.log)
+        return psutil.Process(int(pids[-1]))
 
     def pool(self, *jobs: str) -> list[psutil.Process]:
         """The pool children that run these jobs (of backups, restores and verifications)."""
@@ -183,14 +181,6 @@ class Live:
         return files - {".backupsite-destination"}
 
 
-def _first(processes: Sequence[psutil.Process], word: str) -> psutil.Process | None:
-    for process in processes:
-        with suppress(psutil.NoSuchProcess):
-            if word in " ".join(process.cmdline()):
-                return process
-    return None
-
-
 def _name(process: psutil.Process) -> str:
     try:
         return str(process.name())
@@ -200,7 +190,8 @@ def _name(process: psutil.Process) -> str:
 
 def kill(processes: Sequence[psutil.Process], number: signal.Signals = signal.SIGKILL) -> None:
     for process in processes:
-        os.kill(process.pid, number)
+        with suppress(ProcessLookupError):  # it fell with one of the others
+            os.kill(process.pid, number)
 
 
 def id_of(path: str) -> str:
