@@ -10,4 +10,4 @@ def register() -> None:
     register_kind(JobKind(Restore.kind, Restore, restore.run_restore, restore.may_start, restore.ended))
     register_kind(JobKind(Verification.kind, Verification, verify.run_verification, verify.may_start, verify.ended))
     register_sweep_step("slots", schedule.ensure_slots)
-    register_sweep_step("remove_copies", prune.remove_deleting)  # last: it talks to destinations
+    register_sweep_step("remove_copies", prune.remove_deleting, slow=True)

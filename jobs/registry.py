@@ -27,15 +27,21 @@ class JobKind:
 
 _kinds: dict[str, JobKind] = {}
 _sweep_steps: dict[str, Callable[[], int]] = {}
+_slow_steps: set[str] = set()
 
 
 def register_kind(kind: JobKind) -> None:
     _kinds[kind.name] = kind
 
 
-def register_sweep_step(name: str, step: Callable[[], int]) -> None:
-    """`step()` does one round, tolerates doing it twice or beside another process, and returns what it changed."""
+def register_sweep_step(name: str, step: Callable[[], int], *, slow: bool = False) -> None:
+    """`step()` does one round, tolerates doing it twice or beside another process, and returns what it changed.
+
+    A `slow` one talks to others who may not answer: it is given a thread of its own, so that nothing waits behind it.
+    """
     _sweep_steps[name] = step
+    if slow:
+        _slow_steps.add(name)
 
 
 def kind_of(name: str) -> JobKind:
@@ -46,5 +52,5 @@ def all_kinds() -> list[JobKind]:
     return list(_kinds.values())
 
 
-def sweep_steps() -> dict[str, Callable[[], int]]:
-    return dict(_sweep_steps)
+def sweep_steps(*, slow: bool) -> dict[str, Callable[[], int]]:
+    return {name: step for name, step in _sweep_steps.items() if (name in _slow_steps) is slow}

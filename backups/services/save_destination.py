@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 
 from backups.destinations import open_storage
 from backups.models import Copy, DatabaseDestination, Destination
+from backups.storage.keys import validate_key
 from databases.fields import unseal
 from databases.models import RESERVED_IDS
 from jobs.errors import BackupError
@@ -112,6 +113,17 @@ def _faults(destination: Destination) -> dict[str, Any]:
     elif destination.kind == Destination.Kind.S3:
         if not destination.bucket:
             faults["bucket"] = ["An S3 destination needs a bucket."]
+        if fault := _prefix_fault(destination.prefix):
+            faults["prefix"] = [fault]
         if bool(destination.access_key) != bool(unseal(destination.secrets).get("secret_key")):
             faults["secret_key"] = ["Give both access_key and secret_key, or neither to use the host's own role."]
     return faults
+
+
+def _prefix_fault(prefix: str) -> str:
+    try:
+        if prefix.strip("/"):
+            validate_key(prefix.strip("/"))
+    except BackupError as error:
+        return error.message
+    return ""

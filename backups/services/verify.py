@@ -69,6 +69,7 @@ def run_verification(verification: Verification, lease: Lease) -> dict[str, Any]
             report.append({"destination": copy.destination_id, "ok": True, **facts})
         except BackupError as error:
             _note_damage(backup, copy, error)
+            error.permanent = error.permanent or error.code in DAMAGED  # what is damaged stays so
             faults.append(error)
             report.append({"destination": copy.destination_id, "ok": False, "code": error.code, "message": str(error)})
     lease.own_rows.update(report={"copies": report})

@@ -116,7 +116,7 @@ class S3BackupStorage(ObjectStorage, S3Storage):  # type: ignore[misc]
     @contextmanager
     def open_stream(self, key: str, *, start: int = 0, length: int | None = None) -> Iterator[Reader]:
         where = self._where(key)
-        found = call(self.client.head_object, what=key, **where)
+        found = self._head(key)
         size = found["ContentLength"]
         end = size if length is None else start + length
         if not 0 <= start <= end <= size:
@@ -128,13 +128,21 @@ class S3BackupStorage(ObjectStorage, S3Storage):  # type: ignore[misc]
 
     def stat(self, key: str) -> StoredObject | None:
         try:
-            found = call(self.client.head_object, what=key, **self._where(key))
+            found = self._head(key)
         except BackupError as error:
             if error.code != "object_missing":
                 raise
-            self._require_bucket()
             return None
         return StoredObject(key=key, size=found["ContentLength"], modified=found["LastModified"].astimezone(UTC))
+
+    def _head(self, key: str) -> Any:
+        """Raises BackupError: object_missing only where the bucket is there."""
+        try:
+            return call(self.client.head_object, what=key, **self._where(key))
+        except BackupError as error:
+            if error.code == "object_missing":
+                self._require_bucket()
+            raise
 
     def _require_bucket(self) -> None:
         """A HEAD does not tell a missing object from a missing bucket."""

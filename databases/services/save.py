@@ -8,10 +8,10 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from databases.engines import registry
-from databases.engines.base import Connection
 from databases.fields import unseal
 from databases.models import RESERVED_IDS, Compression, Database
 from databases.schedule import schedule_fault, timezone_fault
+from databases.services.build_engine import build_engine
 from jobs.errors import BackupError
 
 HIGHEST_LEVELS = {Compression.ZSTD.value: 19, Compression.GZIP.value: 9}  # zstd above 19 takes hundreds of MB
@@ -89,18 +89,9 @@ def _faults(database: Database) -> dict[str, Any]:
 
 
 def _engine_faults(database: Database) -> dict[str, Any]:
-    secrets = unseal(database.secrets)
-    connection = Connection(
-        host=database.host,
-        port=database.port,
-        username=database.username,
-        password=secrets.get("password", ""),
-        database_name=database.database_name,
-    )
-    options = {**database.options, **secrets.get("options", {})}
     try:
-        engine = registry.build(database.engine, connection, options, {})
+        engine = build_engine(database=database)
     except BackupError as error:
         field = "engine" if error.code == "unknown_engine" else "options"
         return {field: [str(error)]}
-    return {name: [text] for name, text in engine.validate(connection, engine.options).items()}
+    return {name: [text] for name, text in engine.validate(engine.connection, engine.options).items()}

@@ -1,6 +1,7 @@
 """One round of the sweeper: what nobody else may have done is done here, every BACKUPSITE_SWEEP_S seconds."""
 
 import logging
+from collections.abc import Callable
 
 from django.db import Error as DatabaseFault
 from django.db import connection
@@ -23,8 +24,22 @@ WORKER_LOST = BackupError(
 
 
 def sweep() -> dict[str, int]:
-    """Runs every step, also when one raises; returns what each changed."""
-    steps = {"end_lost": end_lost, "promote": promote, **sweep_steps(), "ring": ring_waiting}
+    """One whole round, slow steps last; returns what each step changed."""
+    return sweep_quickly() | sweep_slowly()
+
+
+def sweep_quickly() -> dict[str, int]:
+    """The steps that only the site's database and broker can hold up."""
+    return _run({"end_lost": end_lost, "promote": promote, **sweep_steps(slow=False), "ring": ring_waiting})
+
+
+def sweep_slowly() -> dict[str, int]:
+    """The steps that talk to others, who may not answer."""
+    return _run(sweep_steps(slow=True))
+
+
+def _run(steps: dict[str, Callable[[], int]]) -> dict[str, int]:
+    """Runs every step, also when one raises."""
     changed: dict[str, int] = {}
     for name, step in steps.items():
         try:
@@ -53,7 +68,11 @@ def end_lost() -> int:
     ended = 0
     for kind in all_kinds():
         for job in kind.model._default_manager.filter(status=Status.IN_PROGRESS, lease_expires_at__lt=Now()):
-            ended += _end_lost(kind, job)
+            try:
+                ended += _end_lost(kind, job)
+            except Exception:
+                # One row that cannot be ended must not keep the others in progress; it is tried again next round.
+                logger.exception("%s cannot be ended", job.pk)
     return ended
 
 

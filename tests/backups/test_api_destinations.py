@@ -89,3 +89,10 @@ def test_an_unused_one_is_deleted() -> None:
     client = api()
     assert client.delete("/api/destinations/local").status_code == 204
     assert client.get("/api/destinations/local").status_code == 404
+
+
+@pytest.mark.parametrize("prefix", ["../elsewhere", "a//b", "a/./b"])
+def test_a_prefix_that_could_lead_elsewhere_is_refused(prefix: str) -> None:
+    body = {"name": "Store", "kind": "s3", "bucket": "backups", "prefix": prefix}
+    answer = api("admin").post("/api/destinations", body, format="json")
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "prefix")

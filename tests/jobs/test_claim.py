@@ -110,3 +110,35 @@ def test_a_sweep_step_that_raises_does_not_stop_the_others(
 
     monkeypatch.setattr(registry, "_sweep_steps", {"broken": broken, "works": lambda: 7})
     assert sweep()["works"] == 7
+
+
+def test_a_job_that_cannot_be_ended_does_not_keep_the_others_in_progress(
+    kind: FakeKind, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = [make_job(), make_job()]
+    assert len(claims_of(jobs)) == 2
+    Backup.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
+
+    class Refusing(list[str]):
+        def append(self, status: str) -> None:
+            if not self:
+                super().append(status)
+                raise RuntimeError("a defect")
+            super().append(status)
+
+    kind.ends = Refusing()
+    sweep()
+    assert sorted(Backup.objects.values_list("status", flat=True)) == [Status.FAILED, Status.IN_PROGRESS]
+
+
+def test_a_slow_step_is_no_part_of_the_quick_round(monkeypatch: pytest.MonkeyPatch, transactional_db: None) -> None:
+    from jobs import registry
+    from jobs.services.sweep import sweep_quickly, sweep_slowly
+
+    monkeypatch.setattr(registry, "_sweep_steps", {})
+    monkeypatch.setattr(registry, "_slow_steps", set())
+    registry.register_sweep_step("slots", lambda: 1)
+    registry.register_sweep_step("remove_copies", lambda: 2, slow=True)
+    assert "remove_copies" not in sweep_quickly()
+    assert sweep_slowly() == {"remove_copies": 2}
+    assert sweep()["slots"] == 1

@@ -2,6 +2,7 @@
 
 import logging
 import signal
+import threading
 import time
 from types import FrameType
 from typing import Any
@@ -12,7 +13,7 @@ from django.db import Error as DatabaseFault
 from django.db import connection
 
 from jobs.services.report_alive import report_alive
-from jobs.services.sweep import sweep
+from jobs.services.sweep import sweep, sweep_quickly, sweep_slowly
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ class Command(BaseCommand):
             return
         signal.signal(signal.SIGTERM, self._ask_to_stop)
         signal.signal(signal.SIGINT, self._ask_to_stop)
+        threading.Thread(target=_sweep_slowly, name="slow steps", daemon=True).start()
         while self._goes_on():
             due = time.monotonic() + settings.BACKUPSITE_SWEEP_S
             _round()
@@ -52,7 +54,7 @@ def _round() -> None:
     """The sign of life is given by the thread that sweeps: a sweeper that hangs must not look alive."""
     try:
         report_alive(role="sweeper")
-        changed = {name: count for name, count in sweep().items() if count}
+        changed = {name: count for name, count in sweep_quickly().items() if count}
         report_alive(role="sweeper")
     except DatabaseFault as fault:
         logger.warning("the site's database does not answer: %s", type(fault).__name__)
@@ -60,3 +62,11 @@ def _round() -> None:
         return
     if changed:
         logger.info("swept: %s", changed)
+
+
+def _sweep_slowly() -> None:
+    """Objects at a destination that does not answer are waited for here, while lost jobs and slots go on."""
+    while True:
+        if changed := {name: count for name, count in sweep_slowly().items() if count}:
+            logger.info("swept: %s", changed)
+        time.sleep(settings.BACKUPSITE_SWEEP_S)

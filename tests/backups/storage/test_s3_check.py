@@ -36,6 +36,9 @@ def test_a_missing_bucket(s3_storage: S3Factory) -> None:
     with pytest.raises(BackupError) as raised:
         storage.stat("object")
     assert raised.value.code == "destination_bucket_missing"
+    with pytest.raises(BackupError) as raised, storage.open_stream("object"):
+        pass
+    assert raised.value.code == "destination_bucket_missing"
 
 
 def test_a_bucket_name_that_cannot_be(s3_storage: S3Factory) -> None:
