@@ -15,7 +15,7 @@ from demo.client import ApiError
 from demo.journey import SOURCE, TARGET, DemoFailed, travel
 from demo.keeper import Keeper
 from demo.screen import MB, Screen
-from demo.shop import Shop, open_shop
+from demo.shop import ROLE, Shop, open_shop
 from demo.site import REPOSITORY, Site, running_site
 from tests.servers.fetch import Missing, postgres_bin
 from tests.servers.postgres import start_postgres
@@ -97,7 +97,11 @@ def _fill(shop: Shop) -> tuple[int, float]:
 def _tell(console: Console, site: Site, shop: Shop) -> None:
     console.print(f"\nEverything is left running.\n  site      {site.url}/admin/   (API: {site.url}/docs)")
     console.print(f"  login     {site.username} / {site.password}", highlight=False, markup=False)
-    console.print(f"  database  port {shop.server.port}, databases {SOURCE!r} and {TARGET!r}")
+    server = shop.server
+    console.print(f"  database  {server.host}:{server.port}, databases {SOURCE!r} and {TARGET!r}", highlight=False)
+    console.print(f"            {ROLE} / {shop.password}", highlight=False, markup=False)
+    setting = f"BACKUPSITE_DATA_DIR={site.data} BACKUPSITE_PG_BIN_DIRS={server.bin_dir}"
+    console.print(f"  commands  {setting} .venv/bin/python manage.py doctor", highlight=False, soft_wrap=True)
     console.print("  stop it   make demo-stop")
 
 
