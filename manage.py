@@ -4,7 +4,15 @@
 import os
 import sys
 
-from django.core.exceptions import ImproperlyConfigured
+try:
+    from django.core.exceptions import ImproperlyConfigured
+except ModuleNotFoundError as missing:
+    if missing.name != "django":
+        raise
+    sys.exit(
+        "error: Django is not installed for this Python.\n"
+        "hint: Run it as .venv/bin/python manage.py (make install makes .venv)."
+    )
 
 
 def main() -> None:

@@ -82,6 +82,10 @@ def logging_settings(format: str) -> dict[str, Any]:
             "celery.worker.strategy": {"level": "WARNING"},
             "celery.app.trace": {"level": "WARNING"},
             "celery.beat": {"level": "WARNING"},
+            # How the pool's processes and the doorbell are made concerns nobody until it fails.
+            "multiprocessing": {"level": "WARNING"},
+            "celery.worker.consumer.connection": {"level": "WARNING"},
+            "kombu.connection": {"level": "WARNING"},
             "django_celery_beat": {"level": "WARNING"},
         },
     }

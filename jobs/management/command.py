@@ -5,8 +5,11 @@ import sys
 from abc import abstractmethod
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from django.core.management.base import BaseCommand, CommandParser
+from django.db import DatabaseError, OperationalError, ProgrammingError, connection
+from django.db.migrations.recorder import MigrationRecorder
 
 from jobs.errors import BackupError
 
@@ -31,10 +34,11 @@ class OperatorCommand(BaseCommand):
         try:
             status = self.run(**options)
         except BackupError as error:
-            self.fault(error.message, error.hint)
-            if options.get("json"):
-                self.document({"error": {"code": error.code, "message": error.message, "hint": error.hint}})
-            status = FAILED
+            status = self._failed(error, options)
+        except (OperationalError, ProgrammingError):
+            if not _site_is_missing():
+                raise
+            status = self._failed(_no_site(), options)
         except ValidationError as error:
             self.fault("; ".join(error.messages))
             status = USAGE
@@ -43,6 +47,12 @@ class OperatorCommand(BaseCommand):
             status = USAGE
         if status:
             sys.exit(status)
+
+    def _failed(self, error: BackupError, options: dict[str, Any]) -> int:
+        self.fault(error.message, error.hint)
+        if options.get("json"):
+            self.document({"error": {"code": error.code, "message": error.message, "hint": error.hint}})
+        return FAILED
 
     def fault(self, message: str, hint: str = "") -> None:
         self.stderr.write(f"error: {' '.join(message.split())}")
@@ -55,6 +65,23 @@ class OperatorCommand(BaseCommand):
 
     def document(self, body: Any) -> None:
         self.stdout.write(json.dumps(body, indent=2, default=str))
+
+
+def _site_is_missing() -> bool:
+    """Asks for the table instead of reading the fault's text, which every database words differently."""
+    try:
+        return not MigrationRecorder(connection).has_table()
+    except DatabaseError:
+        return False
+
+
+def _no_site() -> BackupError:
+    return BackupError(
+        f"There is no site in {settings.DATA_DIR} yet.",
+        code="no_site",
+        permanent=True,
+        hint="Set BACKUPSITE_DATA_DIR (or DATABASE_URL), or start it once with manage.py serve.",
+    )
 
 
 def figure(size: int | None) -> str:

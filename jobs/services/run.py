@@ -53,7 +53,11 @@ def _run(kind: JobKind, lease: Lease) -> None:
         # A bug, or this process is being stopped: either way the row must say so, and the cause must go on.
         _settle(partial(fail, kind=kind, job=job, token=token, error=_unexpected(error)))
         raise
-    logger.info("%s %s", job.pk, job.status, extra={"job": job.pk, "attempt": job.attempt, "error": job.error_code})
+    extra = {"job": job.pk, "attempt": job.attempt, "error": job.error_code}
+    if job.error_code not in ("", job.status):  # "cancelled" is both
+        logger.info("%s %s: %s", job.pk, job.status, job.error_code, extra=extra)
+    else:
+        logger.info("%s %s", job.pk, job.status, extra=extra)
 
 
 def _settle(write: Callable[[], None]) -> None:

@@ -19,7 +19,7 @@ class Command(OperatorCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("--database", metavar="DATABASE", help="Id or name.")
+        parser.add_argument("database", nargs="?", metavar="DATABASE", help="Only of this one: its id or name.")
         parser.add_argument("--status", choices=Status.values)
         parser.add_argument("--limit", type=int, default=20)
 

@@ -102,3 +102,4 @@ def _say_ready(listener: socket.socket | None, seconds: float) -> None:
     host, port = listener.getsockname()[:2]
     address = settings.BACKUPSITE_PUBLIC_URL or f"http://{f'[{host}]' if ':' in host else host}:{port}"
     logger.info("ready in %.1f s at %s", seconds, address)
+    logger.info("sign in there with a browser; manage.py changepassword USERNAME replaces a lost password")

@@ -104,9 +104,17 @@ def test_the_list_shows_the_newest_first(shop: Database, run: Run) -> None:
     first, second = back_up(shop), back_up(shop)
     _, out, _ = run("backups")
     assert out.index(second.pk) < out.index(first.pk)
-    _, out, _ = run("backups", "--json", "--limit", "1", "--database", "shop", "--status", "completed")
+    _, out, _ = run("backups", "shop", "--json", "--limit", "1", "--status", "completed")
     assert [row["id"] for row in json.loads(out)] == [second.pk]
     assert json.loads(run("backups", "--json", "--status", "failed")[1]) == []
+
+
+def test_the_list_can_be_one_databases_only(shop: Database, empty: Database, run: Run) -> None:
+    backup = back_up(shop)
+    back_up(empty)
+    status, out, _ = run("backups", "shop", "--json")
+    assert (status, [row["id"] for row in json.loads(out)]) == (0, [backup.pk])
+    assert run("backups", "nothing")[0] == 1
 
 
 def test_a_backup_is_verified(shop: Database, run: Run) -> None:
