@@ -98,13 +98,15 @@ class BackupAdmin(JobAdmin):
     def page_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
         copies = list(obj.copies.select_related("destination").order_by("pk"))
         stored = next((copy for copy in copies if copy.state == Copy.State.STORED), None)
+        counts = _counts(obj)
         by_hand = stored and restore_by_hand(backup=obj, destination=stored.destination, key=stored.key)
         return {
             **super().page_context(request, obj),
             "copies": copies,
             "database_exists": Database.objects.filter(pk=obj.database_id).exists(),
             "by_hand": by_hand,
-            "counts": _counts(obj),
+            "counts": counts,
+            "counted": sum(rows is not None for _, rows in counts),
             "facts": obj.manifest.get("engine", {}),
             "readers": readers_of(obj),
             "restores": obj.restores.all()[:5],
@@ -132,6 +134,7 @@ class BackupAdmin(JobAdmin):
             object=backup,
             back=self.address(backup),
             submit="Verify",
+            refused="Nothing was started.",
         )
 
     def restore(self, request: HttpRequest, backup: Backup) -> HttpResponse:
@@ -141,6 +144,8 @@ class BackupAdmin(JobAdmin):
             if restore is not None:
                 messages.success(request, f"{restore.pk} restores {backup.pk} into {restore.target_name}.")
                 return redirect("admin:backups_restore_change", restore.pk)
+        elif request.method == "POST":
+            form.ask_secrets_again()
         return self.render(
             request,
             "backups/restore_page.html",
@@ -149,6 +154,7 @@ class BackupAdmin(JobAdmin):
             object=backup,
             back=self.address(backup),
             submit="Restore",
+            refused="Nothing was started.",
         )
 
     def label(self, request: HttpRequest, backup: Backup) -> HttpResponse:

@@ -68,6 +68,13 @@ class RestoreForm(KeyForm):
         if backup.manifest.get("engine", {}).get("format") == "plain":
             del self.fields["include"]
 
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or self.cleaned_data
+        target, confirm = data.get("target"), data.get("confirm")
+        if target and confirm and confirm != target.pk:
+            self.add_error("confirm", f"Repeat the id of the target: {target.pk}.")
+        return data
+
     def values(self) -> dict[str, Any]:
         data = self.cleaned_data
         return {

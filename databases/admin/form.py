@@ -5,11 +5,20 @@ from typing import Any
 from django import forms
 
 from databases.engines import registry
+from databases.engines.base import Connection
 from databases.models import CatchUp, Compression, Database, Encryption
 from databases.schedule import INHERIT, crons
 from jobs.admin.forms import KEEP, LinesField, PageForm, SecretField, Section
 
-SCHEDULES = ((INHERIT, "The site's own schedule"), ("own", "At these times"), ("none", "Only on demand"))
+SCHEDULES = (
+    (INHERIT, "The site's own schedule (none yet: on demand)"),
+    ("own", "At these times"),
+    ("none", "Only on demand"),
+)
+KEEPING = (
+    "Stored, not applied yet: nothing is deleted by age or count. "
+    "Empty takes the site's value, 0 is off. The last good backup always stays."
+)
 KEEP_FIELDS = ("retention_days", "max_backups", "keep_daily", "keep_weekly", "keep_monthly", "keep_yearly")
 ENCRYPTION = ("encryption", "encryption_recipients")
 PLAIN = ("name", "host", "port", "database_name", "username", "enabled", "timezone", "catch_up", "compression", "queue")
@@ -84,9 +93,13 @@ class DatabaseForm(PageForm):
         self.sections = self._sections()
 
     def _fit_connection(self, set_already: list[str]) -> None:
-        used = registry.engine_class(self.engine).connection_fields
+        engine = registry.engine_class(self.engine)
+        used = engine.connection_fields
+        self.must = frozenset(used & engine.validate(Connection(), engine.Options()).keys())
         for name in {"host", "port", "database_name", "username", "password"} - used:
             del self.fields[name]
+        if "port" in used and engine.default_port:
+            self.fields["port"].widget.attrs["placeholder"] = engine.default_port
         if "password" in used:
             self.fields["password"] = SecretField(is_set="password" in set_already)
         if self.database is not None:
@@ -98,7 +111,7 @@ class DatabaseForm(PageForm):
             ("Connection", "", ("name", "id", "host", "port", "database_name", "username", "password")),
             (f"{label} options", "", tuple(self.options)),
             ("When", "", ("enabled", "schedule", "times", "timezone", "catch_up")),
-            ("How long", "Empty takes the site's value, 0 is off. The last good backup always stays.", KEEP_FIELDS),
+            ("How long", KEEPING, KEEP_FIELDS),
             ("Where and how", "", ("destination", "compression", "compression_level", *ENCRYPTION, "queue")),
         )
 

@@ -156,6 +156,7 @@ class Engine(ABC):
     label: ClassVar[str]
     Options: ClassVar[type]  # frozen dataclass; see `secret`
     connection_fields: ClassVar[frozenset[str]]  # which fields of Connection it uses
+    default_port: ClassVar[int | None] = None  # what an empty port means
     supports: ClassVar[frozenset[str]]  # of {"full", "selective", "incremental", "restore", "drill"}
 
     def __init__(self, connection: Connection, options: Any, settings: Mapping[str, Any] | None = None) -> None:

@@ -84,6 +84,7 @@ class PageForm(forms.Form):
 
     sections: tuple[Section, ...] = ()
     shown_at: ClassVar[dict[str, str]] = {}  # a service's word for a fault -> the field that shows it
+    must: frozenset[str] = frozenset()  # marked as required though a service, not the field, refuses them empty
 
     def in_sections(self) -> list[dict[str, Any]]:
         for field in self.fields.values():

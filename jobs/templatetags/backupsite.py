@@ -4,11 +4,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django import template
-from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from jobs.management.command import figure
 from jobs.models import Status
 
 register = template.Library()
@@ -41,7 +41,8 @@ def badge(status: str) -> SafeString:
 
 @register.filter
 def size(count: int | None) -> str:
-    return "–" if count is None else filesizeformat(count)
+    """As commands write it: `3.4 MiB`."""
+    return "–" if count is None else figure(count)
 
 
 @register.filter
@@ -71,13 +72,15 @@ def moment(at: datetime | None) -> SafeString | str:
 
 @register.filter
 def distance(at: datetime | None) -> str:
-    """`in 3 h`, `12 min ago`, `just now`."""
+    """`in 3 h`, `in 41 s`, `12 min ago`, `just now`."""
     if at is None:
         return "never"
     seconds = (at - timezone.now()).total_seconds()
     amount = abs(seconds)
-    if amount < 45:
-        return "just now" if seconds <= 0 else "in a moment"
+    if -45 < seconds <= 0:
+        return "just now"
+    if 0 < seconds < 60:
+        return f"in {max(1, int(seconds))} s"
     unit, length = next(((unit, length) for unit, length in UNITS if amount >= length), UNITS[-1])
     text = f"{max(1, round(amount / length))} {unit}"
     return f"in {text}" if seconds > 0 else f"{text} ago"

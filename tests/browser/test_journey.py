@@ -95,7 +95,7 @@ def test_out_and_back(
     page.select_option("[name=target]", "copy")
     page.fill("[name=confirm]", "cop")
     page.click("button:has-text('Restore')")
-    expect(page.get_by_role("alert")).to_contain_text("repeat the target")
+    expect(page.get_by_role("alert")).to_contain_text("Nothing was started")
     page.fill("[name=confirm]", "copy")
     page.click("button:has-text('Restore')")
     expect(page).to_have_url(re.compile(r"/admin/backups/restore/"))

@@ -31,6 +31,7 @@ class PostgresEngine(Engine):
     label: ClassVar[str] = "PostgreSQL"
     Options: ClassVar[type] = PostgresOptions
     connection_fields: ClassVar[frozenset[str]] = frozenset({"host", "port", "username", "password", "database_name"})
+    default_port: ClassVar[int | None] = 5432
     supports: ClassVar[frozenset[str]] = frozenset({"full", "selective", "restore"})
 
     @classmethod

@@ -122,7 +122,7 @@ class TestOperator:
         browser = log_in("operator")
         refused = browser.post(actions["restore"], {"target": "shop", "confirm": "shopp"})
         assert not Restore.objects.exists()
-        assert b"repeat the target" in refused.content
+        assert b"Repeat the id of the target" in refused.content
         browser.post(actions["restore"], {"target": "shop", "confirm": "shop", "drop_existing": "on"})
         restore = Restore.objects.get()
         assert (restore.target_id, restore.drop_existing) == ("shop", True)

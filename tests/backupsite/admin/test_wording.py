@@ -1,0 +1,76 @@
+"""What pages tell whoever reads them for the first time."""
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from backups.models import Backup, Restore
+from jobs.management.command import figure
+from jobs.templatetags.backupsite import distance, size
+from tests.backupsite.admin.test_secrets import FORM
+
+LogIn = Callable[[str], Client]
+MakeBackup = Callable[..., Backup]
+NEW = "/admin/databases/database/add/?engine=postgres"
+
+
+def marked_as_required(page: str) -> set[str]:
+    return set(re.findall(r'<label for="id_(\w+)">[^<]*<span class="bks-must"', page))
+
+
+def test_the_form_of_a_database_says_what_it_needs_and_what_is_not_applied(log_in: LogIn) -> None:
+    page = log_in("admin").get(NEW).content.decode()
+    assert {"name", "host", "username", "database_name"} <= marked_as_required(page)
+    assert "port" not in marked_as_required(page)
+    assert 'placeholder="5432"' in page
+    assert "Stored, not applied yet: nothing is deleted by age or count." in page
+    assert "schedule (none yet: on demand)" in page
+
+
+def test_an_empty_host_is_still_refused_in_the_words_of_the_engine(log_in: LogIn) -> None:
+    page = log_in("admin").post(NEW, {**FORM, "host": ""}).content.decode()
+    assert "PostgreSQL needs this." in page
+
+
+@pytest.mark.parametrize(
+    ("counts", "told"),
+    [
+        ({"public.a": 1, "public.b": None}, "1 of 2 tables counted in the time allowed (5 % of the dump)."),
+        ({"public.a": 1, "public.b": 0}, "2 tables, counted inside the dump's own snapshot."),
+        ({f"public.t{number}": number for number in range(11)}, "The list below scrolls to all 11."),
+    ],
+)
+def test_a_manifest_says_how_much_was_counted(
+    log_in: LogIn, make_backup: MakeBackup, counts: dict[str, int | None], told: str
+) -> None:
+    backup = make_backup(manifest={"engine": {"format": "custom", "counts": counts}})
+    assert told in log_in("viewer").get(f"/admin/backups/backup/{backup.pk}/change/").content.decode()
+
+
+def test_a_wrong_confirmation_marks_its_field_and_asks_the_key_again(log_in: LogIn, make_backup: MakeBackup) -> None:
+    backup = make_backup(encryption="age")
+    values = {"target": "shop", "confirm": "shoq", "identity": "AGE-SECRET-KEY-1"}
+    page = log_in("operator").post(f"/admin/backups/backup/{backup.pk}/restore/", values).content.decode()
+    assert "Nothing was started. Correct the fields marked below." in page
+    assert "Repeat the id of the target: shop." in page.split('data-field="confirm"')[1]
+    assert "Type it again" in page
+    assert not Restore.objects.exists()
+
+
+def test_sizes_read_as_in_commands() -> None:
+    assert size(5_000_000) == figure(5_000_000) == "4.8 MiB"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(41.5, "in 41 s"), (0.5, "in 1 s"), (59.9, "in 59 s"), (-41, "just now")]
+)
+def test_less_than_a_minute_ahead_is_told_in_seconds(
+    seconds: float, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = timezone.now()
+    monkeypatch.setattr(timezone, "now", lambda: now)
+    assert distance(now + timedelta(seconds=seconds)) == text
