@@ -186,7 +186,7 @@ def test_with_every_slot_taken_the_sweeper_works_on(room: Room) -> None:
     due = datetime.now(UTC) + timedelta(seconds=2)
     later = site.client.post("/api/backups", {"database_id": "target", "scheduled_at": due.isoformat()})["id"]
     site.client.call("PATCH", "/api/databases/well", {"schedule": "* * * * *"})
-    site.rows("UPDATE databases_database SET updated_at = datetime('now', '-61 seconds') WHERE id = 'well'")
+    site.rows("UPDATE databases_database SET scheduled_since = datetime('now', '-61 seconds') WHERE id = 'well'")
     site.until(f"/api/backups/{later}", "pending", seconds=2 + SWEEP_S + 3)
     slot = "SELECT backup_id FROM backups_slot WHERE database_id = 'well' AND backup_id IS NOT NULL"
     ((due_backup,),) = until(lambda: site.rows(slot), seconds=SWEEP_S + 3)
