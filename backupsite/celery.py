@@ -14,6 +14,7 @@ from backupsite import doorbell
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backupsite.settings")
 
+_worker: list[int] = []  # its pid
 JOB_GRACE_S = 3.0  # what a running job gets to end by itself when its worker is stopped
 
 doorbell.register()
@@ -31,16 +32,24 @@ def _use_django_logging(**kwargs: Any) -> None:
     get_logger().propagate = True  # or what the pool says of a killed process goes past our format to stderr
 
 
+@signals.worker_init.connect
+def _remember_worker(**kwargs: Any) -> None:
+    """Pool processes, forked later, know by it whose children they are."""
+    _worker.append(os.getpid())
+
+
 @signals.worker_process_init.connect
 def _prepare_pool_process(**kwargs: Any) -> None:
     """A pool process that is told to stop ends its job in order (that it dies with its worker, whatever happens to
-    that, Celery has asked the kernel for already).
+    that, Celery has asked the kernel for already; a worker that died before that was asked is found here).
 
     The job's thread may sit in a library that waits for a server, where no Python signal handler runs: the signal goes
     through a pipe to a thread that ends the job's lease.
     """
     from jobs.lease import when_stuck  # models: loaded by now, and not when this module is
 
+    if os.getppid() not in _worker:
+        os._exit(1)
     when_stuck(lambda: os.kill(os.getpid(), signal.SIGKILL))  # its slot goes to a fresh one, its children die with it
     reader, writer = os.pipe()
     os.set_blocking(writer, False)

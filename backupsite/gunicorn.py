@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from celery.platforms import set_pdeathsig
 from django.urls import get_resolver
 from gunicorn.glogging import Logger
 
@@ -31,11 +30,6 @@ class SiteLogger(Logger):
 
 
 logger_class = SiteLogger
-
-
-def post_fork(server: Any, worker: Any) -> None:
-    """A web process dies with its master: one that leaves by itself first waits for every thread to end."""
-    set_pdeathsig("SIGKILL")
 
 
 def when_ready(server: Any) -> None:
