@@ -8,7 +8,7 @@ from django.db.models import Q
 
 from backups.models import Backup, Restore
 from backups.selectors import identities_for, stored_copy
-from backups.services.source import open_plain
+from backups.services.source import open_plain, require_key
 from databases.engines.base import RestoreRequest
 from databases.fields import unseal
 from databases.models import Database
@@ -74,13 +74,7 @@ def readable(*, backup: Backup, identity: str) -> None:
             f"{backup.pk} is {backup.status}: only a completed backup can be read.", code="wrong_state", permanent=True
         )
     stored_copy(backup)
-    if backup.encryption == "age" and not identities_for(identity):
-        raise BackupError(
-            f"{backup.pk} is encrypted and this server holds no key for it.",
-            code="missing_key",
-            permanent=True,
-            hint="Give the age secret key with the request (identity).",
-        )
+    require_key(backup, identities_for(identity))
 
 
 def may_start(restore: Restore) -> bool:

@@ -46,23 +46,27 @@ def digests_of(backup: Backup) -> Digests:
     )
 
 
-@contextmanager
-def open_plain(*, backup: Backup, copy: Copy, identities: Sequence[str], lease: Lease) -> Iterator[PlainSource]:
-    """Raises BackupError: missing_key, wrong_key, vanished, artefact_truncated, artefact_corrupt."""
-    encrypted = backup.encryption == "age"
-    if encrypted and not identities:
+def require_key(backup: Backup, identities: Sequence[str]) -> None:
+    """Raises BackupError(code="missing_key") when the backup is encrypted and there is nothing to open it with."""
+    if backup.encryption == "age" and not identities:
         raise BackupError(
             f"{backup.pk} is encrypted and this server holds no key for it.",
             code="missing_key",
             permanent=True,
             hint="Give the age secret key with the request (identity).",
         )
+
+
+@contextmanager
+def open_plain(*, backup: Backup, copy: Copy, identities: Sequence[str], lease: Lease) -> Iterator[PlainSource]:
+    """Raises BackupError: missing_key, wrong_key, vanished, artefact_truncated, artefact_corrupt."""
+    require_key(backup, identities)
     with (
         open_storage(copy.destination).open_stream(copy.key) as stored,
         decode(
             stored,
             compression=backup.compression,
-            encrypted=encrypted,
+            encrypted=backup.encryption == "age",
             identities=identities,
             expected=digests_of(backup),
             check=lease.check,
