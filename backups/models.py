@@ -135,6 +135,11 @@ class Backup(Job):
     locked = models.BooleanField(default=False)
     include = models.JSONField(default=list, blank=True)
     exclude = models.JSONField(default=list, blank=True)
+    collection = models.CharField(max_length=200, blank=True)  # of a service, when it was asked for by name
+    parent = models.ForeignKey(  # what an incremental builds on; set by its run, held while it may be read
+        "self", null=True, blank=True, editable=False, on_delete=models.SET_NULL, related_name="children"
+    )
+    index_identity = EncryptedJSONField(null=True, editable=False)  # opens its index here, without the private key
 
     compression = models.CharField(max_length=4, choices=Compression.choices, default=Compression.ZSTD)
     encryption = models.CharField(max_length=4, choices=Encryption.choices, default=Encryption.NONE)
@@ -219,6 +224,7 @@ class Restore(Job):
     target = _database_key(related_name="restores")
     target_name = models.CharField(max_length=200)
     drop_existing = models.BooleanField(default=False)
+    delete_extra = models.BooleanField(default=False)
     include = models.JSONField(default=list, blank=True)
     identity = EncryptedJSONField(null=True, editable=False)  # an age secret key; erased when the run ends
     report = models.JSONField(default=dict, blank=True)

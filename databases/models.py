@@ -42,6 +42,11 @@ class Encryption(models.TextChoices):
     AGE = "age", "age"
 
 
+class ScheduledType(models.TextChoices):
+    FULL = "full", _("full")
+    INCREMENTAL = "incremental", _("incremental")
+
+
 class CatchUp(models.TextChoices):
     LATEST = "latest", _("the latest missed one")
     NONE = "none", _("none")
@@ -71,6 +76,7 @@ class Database(models.Model):
     schedule = models.JSONField(null=True, blank=True, default=inherit)  # cron, list of crons, "inherit", null = none
     timezone = models.CharField(max_length=63, default="UTC")
     scheduled_since = models.DateTimeField(default=now, editable=False)  # the schedule as it is has no earlier due time
+    scheduled_type = models.CharField(max_length=11, choices=ScheduledType.choices, default=ScheduledType.FULL)
     catch_up = models.CharField(max_length=6, choices=CatchUp.choices, default=CatchUp.LATEST)
     retention_days = _keep(_("Delete backups older than this many days."))
     max_backups = _keep(_("Keep at most this many backups."))
@@ -82,6 +88,9 @@ class Database(models.Model):
     compression_level = models.SmallIntegerField(null=True, blank=True)
     encryption = models.CharField(max_length=4, choices=Encryption.choices, default=default_encryption)
     encryption_recipients = models.JSONField(null=True, blank=True)  # null = the site's own recipients
+    hooks = models.JSONField(
+        default=dict, blank=True
+    )  # {"pre": [[program, argument...]...], "post": ..., "timeout_s": n}
     package = models.BooleanField(default=False)
     queue = models.CharField(max_length=63, blank=True, validators=[RegexValidator(r"^[A-Za-z0-9_.-]+$")])
     created_at = models.DateTimeField(auto_now_add=True)

@@ -9,6 +9,7 @@ from django.db.models import Q
 from backups.models import Backup, Restore
 from backups.selectors import identities_for, stored_copy
 from backups.services.source import open_plain, require_key
+from databases.engines import registry
 from databases.engines.base import RestoreRequest
 from databases.fields import unseal
 from databases.models import Database
@@ -28,6 +29,7 @@ def request_restore(
     confirm: str,
     drop_existing: bool = False,
     include: Sequence[str] = (),
+    delete_extra: bool = False,
     identity: str = "",
     user: Any = None,
 ) -> Restore:
@@ -42,13 +44,8 @@ def request_restore(
             code="engine_mismatch",
             permanent=True,
         )
-    if include and backup.manifest.get("engine", {}).get("format") == "plain":
-        raise BackupError(
-            "Selected tables cannot be taken from a plain dump.",
-            code="unsupported",
-            permanent=True,
-            hint="Restore all of it, or make backups in the custom format.",
-        )
+    manifest = backup.manifest.get("engine", {})
+    registry.engine_class(backup.engine).require_restorable(manifest, include=include, delete_extra=delete_extra)
     with transaction.atomic():
         backup = Backup.objects.select_for_update().get(pk=backup.pk)
         readable(backup=backup, identity=identity)
@@ -59,6 +56,7 @@ def request_restore(
             target_name=target.name,
             drop_existing=drop_existing,
             include=list(include),
+            delete_extra=delete_extra,
             identity=identity or None,
             requested_by=user,
             queue=target.queue or stored_copy(backup).destination.queue,
@@ -93,7 +91,12 @@ def run_restore(restore: Restore, lease: Lease) -> dict[str, Any]:
     backup = restore.backup
     engine = build_engine(database=target)
     identities = identities_for(unseal(restore.identity))
-    request = RestoreRequest(guard=lease, drop_existing=restore.drop_existing, include=tuple(restore.include))
+    request = RestoreRequest(
+        guard=lease,
+        drop_existing=restore.drop_existing,
+        include=tuple(restore.include),
+        delete_extra=restore.delete_extra,
+    )
     lease.phase("restore", estimate=backup.original_size)
     lease.log(f"restoring {backup.pk} into {target.pk}")
     with open_plain(backup=backup, copy=stored_copy(backup), identities=identities, lease=lease) as source:

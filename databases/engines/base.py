@@ -10,6 +10,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
+from jobs.errors import BackupError
+
 
 @dataclass(frozen=True)
 class Connection:
@@ -67,11 +69,38 @@ class Guard(Protocol):
     def log(self, message: str) -> None: ...
 
 
+class Readable(Protocol):
+    def readinto(self, buffer: bytearray | memoryview) -> int:
+        """Fills the buffer until the end; a short count is a verified end, otherwise it raises `BackupError`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Parent:
+    """The backup that an incremental builds on: its manifest, and its index when the engine gave one."""
+
+    manifest: Mapping[str, Any]
+    open_index: Callable[[], AbstractContextManager[Readable]] | None = None
+
+
+@dataclass(frozen=True)
+class StoredPlace:
+    """Where artefacts are stored in S3. `prefix` is empty, or ends with a slash."""
+
+    endpoint_url: str
+    bucket: str
+    prefix: str
+
+
 @dataclass(frozen=True)
 class DumpRequest:
     """What to dump. `include`/`exclude` are the engine's own names (`schema.table` patterns for postgres).
 
-    `type` is `full`, `selective` or `incremental`. `lock_timeout_s` bounds waiting for a lock on the server.
+    `type` is `full`, `selective` or `incremental`; `parent` comes with `incremental`. `lock_timeout_s` bounds waiting
+    for a lock on the server. `leave_out` are the site's own destinations: what is stored there is never backed up.
+    `index(line)` takes the lines of the index, UTF-8 with their line break, as the dump comes to them: an engine that
+    makes incrementals writes there what the next one has to compare with. It is stored beside the artefact and is
+    readable without the private key.
     """
 
     guard: Guard
@@ -79,6 +108,9 @@ class DumpRequest:
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     lock_timeout_s: int = 60
+    parent: Parent | None = None
+    leave_out: tuple[StoredPlace, ...] = ()
+    index: Callable[[bytes], None] | None = None
 
 
 class Dump(Protocol):
@@ -86,7 +118,8 @@ class Dump(Protocol):
 
     `readinto(buffer)` fills the buffer with plain bytes until it is full or the stream ends, and returns the count.
     A short count or 0 is a verified end: every child process ended with status 0, otherwise it raises `BackupError`.
-    `manifest` is complete after that end: JSON-serialisable facts (server_version, tool_version, format, counts...).
+    `manifest` is complete after that end: JSON-serialisable facts (server_version, tool_version, format, counts,
+    `file_count` where the artefact holds files...).
     """
 
     extension: str  # of the plain stream, with its dot: ".dump", ".sql"
@@ -115,24 +148,31 @@ class Source(Protocol):
     """One artefact's plain stream for a restore, already decrypted and decompressed, with its manifest.
 
     `readinto` fills the buffer until EOF (a short count is the end) and raises `BackupError` when the artefact is
-    truncated or does not match its digests, before it reports that end.
+    truncated or does not match its digests, before it reports that end. It is opened by the first `readinto`, so a
+    long chain costs no more than one source at a time when it is read one after the other.
     """
 
     manifest: Mapping[str, Any]
 
     def readinto(self, buffer: bytearray | memoryview) -> int: ...
 
+    def open_index(self) -> AbstractContextManager[Readable]:
+        """The index stored beside the artefact. Raises BackupError(code="no_index") when there is none."""
+        ...
+
 
 @dataclass(frozen=True)
 class RestoreRequest:
-    """`drop_existing` empties the target first; without it a target that holds tables is refused.
+    """`drop_existing` replaces what the target holds; without it a target that holds something is refused.
 
-    `include` names what to restore (empty: everything).
+    `include` names what to restore (empty: everything). `delete_extra` removes what the target holds and the backup
+    does not, for engines that support it.
     """
 
     guard: Guard
     drop_existing: bool = False
     include: tuple[str, ...] = ()
+    delete_extra: bool = False
 
 
 @dataclass(frozen=True)
@@ -157,7 +197,7 @@ class Engine(ABC):
     Options: ClassVar[type]  # frozen dataclass; see `secret`
     connection_fields: ClassVar[frozenset[str]]  # which fields of Connection it uses
     default_port: ClassVar[int | None] = None  # what an empty port means
-    supports: ClassVar[frozenset[str]]  # of {"full", "selective", "incremental", "restore", "drill"}
+    supports: ClassVar[frozenset[str]]  # of {"full", "selective", "incremental", "restore", "delete_extra", "drill"}
 
     def __init__(self, connection: Connection, options: Any, settings: Mapping[str, Any] | None = None) -> None:
         """`options` is an `Options`; `settings` are the host's (tool folders), not the Database's."""
@@ -174,6 +214,31 @@ class Engine(ABC):
     @abstractmethod
     def validate(cls, connection: Connection, options: Any) -> dict[str, str]:
         """Faults of a configuration by field name (`host`, `options.sslmode`), empty when none. Talks to nobody."""
+
+    @classmethod
+    def address(cls, connection: Connection, options: Mapping[str, Any]) -> str:
+        """Where the Database is, short, for lists. `options` are as stored, without the secret ones."""
+        return f"{connection.host}:{connection.port}" if connection.port else connection.host
+
+    @classmethod
+    def require_restorable(cls, manifest: Mapping[str, Any], *, include: Sequence[str], delete_extra: bool) -> None:
+        """Raises BackupError(code="unsupported") for a restore that this archive's format cannot give."""
+        if delete_extra and "delete_extra" not in cls.supports:
+            raise BackupError(
+                f"{cls.label} restores cannot delete what the backup does not hold.",
+                code="unsupported",
+                permanent=True,
+                hint="Use drop_existing to replace what the target holds.",
+            )
+
+    def continues(self, manifest: Mapping[str, Any]) -> bool:
+        """Whether an incremental of this Database, as it is configured now, can build on a backup with this manifest."""
+        return False
+
+    @property
+    def full_every(self) -> int:
+        """How many incrementals a chain holds before the next one is made a full backup."""
+        return 0
 
     @abstractmethod
     def check(self) -> CheckReport:

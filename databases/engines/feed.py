@@ -1,16 +1,11 @@
 """Writing an artefact's plain stream into a tool's stdin."""
 
 from collections.abc import Callable
-from typing import Protocol
 
-from databases.engines.base import Guard
+from databases.engines.base import Guard, Readable
 from databases.engines.process import Process
 
 BLOCK = 1 << 20
-
-
-class Readable(Protocol):
-    def readinto(self, buffer: bytearray | memoryview) -> int: ...
 
 
 def feed(source: Readable, process: Process, guard: Guard) -> bool:

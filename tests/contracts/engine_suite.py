@@ -39,6 +39,14 @@ class EngineSuite:
     def same(self, engine: Engine, target: Engine) -> bool:
         raise NotImplementedError
 
+    def with_password(self, engine: Engine, password: str) -> Engine:
+        """The same Database under another password (or whatever secret its server asks for)."""
+        return type(engine)(replace(engine.connection, password=password), engine.options, engine.settings)
+
+    def away(self, engine: Engine) -> Engine:
+        """The same Database on a loopback port where nobody listens."""
+        return type(engine)(replace(engine.connection, host="127.0.0.1", port=1), engine.options, engine.settings)
+
     def test_a_check_says_versions_and_latency(self, engine: Engine) -> None:
         report = engine.check()
         assert report.ok, report
@@ -47,21 +55,19 @@ class EngineSuite:
         assert not (report.error or report.code or report.hint)
 
     def test_a_wrong_password_is_a_report_with_a_hint(self, engine: Engine) -> None:
-        wrong = type(engine)(replace(engine.connection, password=f"{CANARY}-wrong"), engine.options, engine.settings)
-        report = wrong.check()
+        report = self.with_password(engine, f"{CANARY}-wrong").check()
         assert not report.ok
         assert report.error
         assert report.hint
         assert CANARY not in report.error + report.hint
 
     def test_an_unreachable_server_is_a_report_with_a_hint(self, engine: Engine) -> None:
-        away = type(engine)(replace(engine.connection, host="127.0.0.1", port=1), engine.options, engine.settings)
-        report = away.check()
+        report = self.away(engine).check()
         assert (report.ok, report.code) == (False, "unreachable")
         assert report.hint
 
     def test_a_dump_with_a_wrong_password_raises_and_gives_no_byte(self, engine: Engine) -> None:
-        wrong = type(engine)(replace(engine.connection, password="no"), engine.options, engine.settings)
+        wrong = self.with_password(engine, "no")
         with pytest.raises(BackupError) as raised, wrong.dump(DumpRequest(guard=RecordingGuard())) as dump:
             assert dump.readinto(bytearray(1 << 20)) == 0
         assert raised.value.permanent
@@ -150,7 +156,7 @@ class EngineSuite:
         with _Watching() as seen:
             dumped = dump_of(engine)
             target.restore([dumped.source()], RestoreRequest(guard=RecordingGuard()))
-        assert seen.commands, "the sampler saw no child"
+        assert seen.commands or engine.tools(engine.settings) is None, "the sampler saw no child"
         assert not [command for command in seen.commands if CANARY in command]
         assert not [environment for environment in seen.environments if CANARY in environment]
 

@@ -1,10 +1,12 @@
 """What the engine tests share: a guard, a source over bytes, and a dump read to its end."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from databases.engines.base import DumpRequest, Engine
+from databases.engines.base import DumpRequest, Engine, Parent, Readable
+from jobs.errors import BackupError
 
 
 @dataclass
@@ -38,11 +40,20 @@ class RecordingGuard:
 class BytesSource:
     """A stored artefact's plain stream. With `fault`, the end is never verified: it raises instead."""
 
-    def __init__(self, data: bytes, manifest: Mapping[str, Any], fault: Exception | None = None) -> None:
+    def __init__(
+        self, data: bytes, manifest: Mapping[str, Any], fault: Exception | None = None, index: bytes | None = None
+    ) -> None:
         self.manifest = manifest
         self.position = 0
         self._data = memoryview(data)
         self._fault = fault
+        self._index = index
+
+    @contextmanager
+    def open_index(self) -> Iterator[Readable]:
+        if self._index is None:
+            raise BackupError("There is no index.", code="no_index", permanent=True)
+        yield BytesSource(self._index, {})
 
     def readinto(self, buffer: bytearray | memoryview) -> int:
         view = memoryview(buffer)
@@ -59,14 +70,20 @@ class Dumped:
     data: bytes
     manifest: Mapping[str, Any]
     facts: Mapping[str, Any]
+    index: bytes | None = None
 
     def source(self, fault: Exception | None = None) -> BytesSource:
-        return BytesSource(self.data, self.manifest, fault)
+        return BytesSource(self.data, self.manifest, fault, self.index)
+
+    def parent(self) -> Parent:
+        """As the next incremental gets it."""
+        return Parent(self.manifest, None if self.index is None else self.source().open_index)
 
 
 def dump_of(engine: Engine, request: DumpRequest | None = None, *, block: int = 1 << 16) -> Dumped:
     """A whole dump with its in-flight structure check, as the pipeline would read it."""
-    request = request or DumpRequest(guard=RecordingGuard())
+    index = bytearray()
+    request = replace(request or DumpRequest(guard=RecordingGuard()), index=index.extend)
     engine.preflight(request)
     structure = engine.structure()
     data = bytearray()
@@ -78,4 +95,4 @@ def dump_of(engine: Engine, request: DumpRequest | None = None, *, block: int = 
             structure.feed(memoryview(buffer)[:count])
             if count < block:
                 break
-        return Dumped(bytes(data), dict(dump.manifest), structure.finish())
+        return Dumped(bytes(data), dict(dump.manifest), structure.finish(), bytes(index) or None)

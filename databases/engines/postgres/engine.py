@@ -42,6 +42,17 @@ class PostgresEngine(Engine):
     def validate(cls, connection: Connection, options: Any) -> dict[str, str]:
         return faults_of(connection, options)
 
+    @classmethod
+    def require_restorable(cls, manifest: Mapping[str, Any], *, include: Sequence[str], delete_extra: bool) -> None:
+        super().require_restorable(manifest, include=include, delete_extra=delete_extra)
+        if include and manifest.get("format") == "plain":
+            raise BackupError(
+                "Selected tables cannot be taken from a plain dump.",
+                code="unsupported",
+                permanent=True,
+                hint="Restore all of it, or make backups in the custom format.",
+            )
+
     def check(self) -> CheckReport:
         return check.check(self.connection, self.options, self.settings)
 
