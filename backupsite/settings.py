@@ -28,7 +28,11 @@ BACKUPSITE_SWEEP_S = environment.number("BACKUPSITE_SWEEP_INTERVAL", 20, minimum
 BACKUPSITE_STALL_TIMEOUT_S = environment.number("BACKUPSITE_STALL_TIMEOUT", 30 * 60, minimum=1)
 BACKUPSITE_MAX_DURATION_S = environment.number("BACKUPSITE_MAX_DURATION", 24 * 3600, minimum=1)
 BACKUPSITE_LOCK_TIMEOUT_S = environment.number("BACKUPSITE_LOCK_TIMEOUT", 60, minimum=1)
-BACKUPSITE_ENGINE_SETTINGS = {"pg_bin_dirs": environment.items("BACKUPSITE_PG_BIN_DIRS")}
+BACKUPSITE_ENGINE_SETTINGS = {
+    "pg_bin_dirs": environment.items("BACKUPSITE_PG_BIN_DIRS"),
+    "mongo_bin_dirs": environment.items("BACKUPSITE_MONGO_BIN_DIRS"),
+    "allowed_networks": environment.items("BACKUPSITE_ALLOWED_NETWORKS", "0.0.0.0/0,::/0"),
+}
 BACKUPSITE_DEFAULT_ENCRYPTION = environment.choice("BACKUPSITE_ENCRYPTION", "none", allowed=("none", "age"))
 BACKUPSITE_AGE_IDENTITIES = keys.age_identities(KEYS_DIR)
 BACKUPSITE_AGE_RECIPIENTS = keys.age_recipients(KEYS_DIR, BACKUPSITE_AGE_IDENTITIES)

@@ -232,7 +232,7 @@ class Engine(ABC):
             )
 
     def continues(self, manifest: Mapping[str, Any]) -> bool:
-        """Whether an incremental of this Database, as it is configured now, can build on a backup with this manifest."""
+        """Whether an incremental of this Database, as configured now, can build on a backup with this manifest."""
         return False
 
     @property
