@@ -23,6 +23,7 @@ def request_backup(
     trigger: str = Backup.Trigger.MANUAL,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
+    collection: str = "",
     label: str = "",
     scheduled_at: datetime | None = None,
     user: Any = None,
@@ -44,6 +45,7 @@ def request_backup(
             trigger=trigger,
             include=list(include),
             exclude=list(exclude),
+            collection=collection,
             label=label,
             compression=database.compression,
             encryption=database.encryption,
@@ -72,7 +74,7 @@ def _refuse_unsupported(database: Database, type: str, include: Sequence[str], e
             "Only a selective backup takes 'include' and 'exclude'.",
             code="invalid_selection",
             permanent=True,
-            hint="Ask for type 'selective', or set include_tables and exclude_tables of the Database.",
+            hint="Ask for type 'selective', or narrow every backup by the options of the Database.",
         )
     if type == Backup.Type.SELECTIVE and not (include or exclude):
         raise BackupError("A selective backup needs 'include' or 'exclude'.", code="invalid_selection", permanent=True)
