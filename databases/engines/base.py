@@ -221,6 +221,14 @@ class Engine(ABC):
         return f"{connection.host}:{connection.port}" if connection.port else connection.host
 
     @classmethod
+    def collections(cls, options: Mapping[str, Any]) -> tuple[str, ...]:
+        """Of a service: the names of what it hands out, which a request may choose from; none for other kinds.
+
+        `options` are as stored, without the secret ones.
+        """
+        return ()
+
+    @classmethod
     def require_restorable(cls, manifest: Mapping[str, Any], *, include: Sequence[str], delete_extra: bool) -> None:
         """Raises BackupError(code="unsupported") for a restore that this archive's format cannot give."""
         if delete_extra and "delete_extra" not in cls.supports:
