@@ -1,5 +1,6 @@
 """Names and contents of what is stored: the key, and the sidecar manifest. docs/artefact.md is the specification."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -21,8 +22,25 @@ def sidecar_key(key: str) -> str:
     return key + SIDECAR_SUFFIX
 
 
-def sidecar(*, backup: Backup, key: str, digests: Digests, encoding: Encoding, facts: dict[str, Any]) -> dict[str, Any]:
-    """Enough to adopt the artefact after losing the manager."""
+def index_key(key: str, *, encrypted: bool) -> str:
+    return f"{key}.index.zst{'.age' if encrypted else ''}"
+
+
+def index_keys(key: str) -> tuple[str, str]:
+    """Where the index of an artefact may lie: whether it is encrypted is not known before it is written."""
+    return index_key(key, encrypted=True), index_key(key, encrypted=False)
+
+
+def sidecar(
+    *,
+    backup: Backup,
+    key: str,
+    digests: Digests,
+    encoding: Encoding,
+    facts: dict[str, Any],
+    index: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Enough to adopt the artefact after losing the manager. `index` is what `store_index` returned."""
     return {
         "schema_version": SCHEMA_VERSION,
         "backup": {
@@ -44,7 +62,16 @@ def sidecar(*, backup: Backup, key: str, digests: Digests, encoding: Encoding, f
             "compression": encoding.compression,
             "encryption": "age" if encoding.recipients else "none",
             "recipients": list(encoding.recipients),
-            "parents": [],
+            "parents": _parents(backup.parent),
+            "index": dict(index),
         },
         "engine": facts,
     }
+
+
+def _parents(parent: Backup | None) -> list[str]:
+    """Keys of what a backup builds on, oldest first."""
+    if parent is None:
+        return []
+    artefact = parent.manifest["artefact"]
+    return [*artefact["parents"], artefact["key"]]

@@ -6,6 +6,8 @@ from django.conf import settings
 from django.db.models import OuterRef, QuerySet, Subquery
 
 from backups.models import Backup, Copy, Destination, Restore, Verification
+from databases.engines import registry
+from databases.engines.base import StoredPlace
 from databases.models import Database
 from jobs.errors import BackupError
 from jobs.models import OPEN, Status
@@ -65,6 +67,15 @@ def primary_destination(database: Database) -> Destination:
     return destination
 
 
+def stored_places() -> tuple[StoredPlace, ...]:
+    """Where artefacts lie in S3: an engine that reads buckets leaves these out."""
+    rows = Destination.objects.filter(kind=Destination.Kind.S3).values_list("endpoint_url", "bucket", "prefix")
+    return tuple(
+        StoredPlace(endpoint, bucket, f"{path}/" if (path := prefix.strip("/")) else "")
+        for endpoint, bucket, prefix in rows
+    )
+
+
 def recipients_of(database: Database) -> tuple[str, ...]:
     """age recipients a backup is encrypted to; none when it is not. Raises BackupError(code="missing_key")."""
     if database.encryption != "age":
@@ -85,10 +96,32 @@ def identities_for(identity: Any) -> tuple[str, ...]:
     return (identity,) if identity else tuple(settings.BACKUPSITE_AGE_IDENTITIES)
 
 
+def collections_of(database: Database) -> tuple[str, ...]:
+    """What a service hands out; none for a Database of another kind. Raises BackupError(code="unknown_engine")."""
+    return registry.engine_class(database.engine).collections(database.options)
+
+
+def only_collection(database: Database) -> str:
+    """The collection that every backup of this Database is of; empty when it has none, or several."""
+    names = collections_of(database)
+    return names[0] if len(names) == 1 else ""
+
+
+def database_named(reference: str) -> Database | None:
+    """The Database with this id, else with this name. Raises BackupError(code="ambiguous_name")."""
+    found = Database.objects.filter(pk=reference).first()
+    if found is not None:
+        return found
+    named = list(Database.objects.filter(name=reference).order_by("pk"))
+    if len(named) > 1:
+        raise _ambiguous(reference, [database.pk for database in named])
+    return named[0] if named else None
+
+
 def newest_backup(reference: str, **states: str) -> Backup:
     """The newest backup of the Database with this id, else with this name; it may have been deleted meanwhile.
 
-    `states` are further fields it must have (`status`, `type`); an empty one asks for nothing. Raises
+    `states` are further fields it must have (`status`, `collection`); an empty one asks for nothing. Raises
     Backup.DoesNotExist, and BackupError(code="ambiguous_name") when several Databases bear the name.
     """
     backups = Backup.objects.all()
@@ -97,14 +130,18 @@ def newest_backup(reference: str, **states: str) -> Backup:
         named = Database.objects.filter(name=reference).values_list("pk", flat=True)
         ids = {*named, *backups.filter(database_name=reference).values_list("database_id", flat=True).distinct()}
     if len(ids) > 1:
-        raise BackupError(
-            f"{len(ids)} Databases are named {reference!r}.",
-            code="ambiguous_name",
-            permanent=True,
-            hint=f"Use an id: {', '.join(sorted(map(str, ids))[:5])}.",
-        )
+        raise _ambiguous(reference, sorted(map(str, ids)))
     found = backups.filter(database__in=ids, **{name: value for name, value in states.items() if value})
     newest = found.prefetch_related("copies").order_by("-created_at", "-pk").first()
     if newest is None:
         raise Backup.DoesNotExist
     return newest
+
+
+def _ambiguous(name: str, ids: list[str]) -> BackupError:
+    return BackupError(
+        f"{len(ids)} Databases are named {name!r}.",
+        code="ambiguous_name",
+        permanent=True,
+        hint=f"Use an id: {', '.join(ids[:5])}.",
+    )

@@ -4,10 +4,11 @@ import logging
 
 from django.db import transaction
 
-from backups.artefact import sidecar_key
+from backups.artefact import index_keys, sidecar_key
 from backups.destinations import open_storage
 from backups.models import Backup, Copy
 from backups.selectors import readers_of
+from databases.engines import registry
 from jobs.errors import BackupError
 from jobs.models import OPEN, Status
 
@@ -19,6 +20,10 @@ def remove_copy(copy: Copy) -> None:
     storage = open_storage(copy.destination)
     storage.abort_uploads(copy.key, upload_id=copy.upload_id or None)
     storage.delete(copy.key)
+    if "incremental" in registry.engine_class(copy.backup.engine).supports:
+        for key in index_keys(copy.key):
+            storage.abort_uploads(key)
+            storage.delete(key)
     storage.delete(sidecar_key(copy.key))
     copy.delete()
 
@@ -48,7 +53,7 @@ def remove_deleting() -> int:
 def delete_backup(*, backup: Backup) -> bool:
     """Deletes objects, then the row. True when all is gone, False while the destination does not answer.
 
-    Raises BackupError(code="wrong_state") while the backup is locked, being read, or still to run.
+    Raises BackupError(code="wrong_state") while the backup is locked, being read, built on, or still to run.
     """
     with transaction.atomic():
         row = Backup.objects.select_for_update().get(pk=backup.pk)
@@ -75,6 +80,8 @@ def _refuse_deletion(backup: Backup) -> None:
         reason = f"is {backup.status}; cancel it first"
     elif backup.locked:
         reason = "is locked"
+    elif child := backup.children.filter(status__in=[*OPEN, Status.COMPLETED]).values_list("pk", flat=True).first():
+        reason = f"is what {child} builds on; delete that first"
     elif readers := readers_of(backup):
         reason = f"is being read by {', '.join(readers)}"
     if reason:

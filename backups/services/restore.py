@@ -8,7 +8,8 @@ from django.db.models import Q
 
 from backups.models import Backup, Restore
 from backups.selectors import identities_for, stored_copy
-from backups.services.source import open_plain, require_key
+from backups.services.chain import chain_of
+from backups.services.source import open_chain, require_key
 from databases.engines import registry
 from databases.engines.base import RestoreRequest
 from databases.fields import unseal
@@ -71,8 +72,9 @@ def readable(*, backup: Backup, identity: str) -> None:
         raise BackupError(
             f"{backup.pk} is {backup.status}: only a completed backup can be read.", code="wrong_state", permanent=True
         )
-    stored_copy(backup)
-    require_key(backup, identities_for(identity))
+    for part in chain_of(backup):
+        stored_copy(part)
+        require_key(part, identities_for(identity))
 
 
 def may_start(restore: Restore) -> bool:
@@ -97,16 +99,18 @@ def run_restore(restore: Restore, lease: Lease) -> dict[str, Any]:
         include=tuple(restore.include),
         delete_extra=restore.delete_extra,
     )
-    lease.phase("restore", estimate=backup.original_size)
-    lease.log(f"restoring {backup.pk} into {target.pk}")
-    with open_plain(backup=backup, copy=stored_copy(backup), identities=identities, lease=lease) as source:
-        report = engine.restore([source], request)
+    chain = chain_of(backup)
+    size = sum(part.original_size or 0 for part in chain)
+    lease.phase("restore", estimate=size)
+    lease.log(f"restoring {', '.join(part.pk for part in chain)} into {target.pk}")
+    with open_chain(chain=chain, identities=identities, lease=lease) as sources:
+        report = engine.restore(sources, request)
     for note in report.notes:
         lease.log(note)
     return {
         "report": {"tool_version": report.tool_version, "counts": dict(report.counts), "notes": list(report.notes)},
-        "bytes_done": backup.original_size,
-        "bytes_total_estimate": backup.original_size,
+        "bytes_done": size,
+        "bytes_total_estimate": size,
     }
 
 

@@ -17,8 +17,10 @@ from backups.models import Backup, Copy, Destination, Restore
 from backups.pipeline.encode import Digests, encode
 from backups.pipeline.encoding import Encoding
 from backups.pipeline.reader import read_digests
-from backups.selectors import primary_destination, recipients_of
+from backups.selectors import primary_destination, recipients_of, stored_places
+from backups.services.chain import hold_parent
 from backups.services.events import record_backup_event
+from backups.services.index import Spool, parent_of, spool, store_index
 from backups.services.prune import remove_copy
 from backups.storage.base import PERMISSION, ObjectStorage
 from databases.engines.base import Dump, DumpRequest, Engine
@@ -46,32 +48,44 @@ def run_backup(backup: Backup, lease: Lease) -> dict[str, Any]:
         raise BackupError(f"Database {backup.database_id} was deleted.", code="database_deleted", permanent=True)
     destination = primary_destination(database)
     engine = build_engine(database=database)
-    request = DumpRequest(
+    encoding = Encoding(
+        compression=database.compression, level=database.compression_level, recipients=recipients_of(database)
+    )
+    lease.phase("preflight", moves_bytes=False)
+    hold_parent(backup=backup, engine=engine, lease=lease)
+    with spool() as index:
+        request = _request(backup, lease, index)
+        engine.preflight(request)
+        open_storage(destination)  # what is wrong with it is said before the dump begins
+        with engine.dump(request) as dump:
+            copy = _begin_copy(backup, destination, dump.extension + encoding.extension)
+            storage = open_storage(copy.destination)
+            try:
+                digests, facts = _store(dump, engine, encoding, storage, copy, lease)
+                how = _read_back(storage, copy, digests, lease)
+                indexed = store_index(copy=copy, spooled=index, recipients=encoding.recipients, lease=lease)
+                body = sidecar(
+                    backup=backup, key=copy.key, digests=digests, encoding=encoding, facts=facts, index=indexed
+                )
+                storage.write_text(sidecar_key(copy.key), json.dumps(body, indent=2, sort_keys=True))
+            except BaseException:
+                _undo(copy)
+                raise
+    lease.log(f"stored {digests.size} bytes as {copy.key} in {destination.pk}; {how}")
+    return _fields(digests, encoding, facts, body)
+
+
+def _request(backup: Backup, lease: Lease, index: Spool) -> DumpRequest:
+    return DumpRequest(
         guard=lease,
         type=backup.type,
         include=tuple(backup.include),
         exclude=tuple(backup.exclude),
         lock_timeout_s=settings.BACKUPSITE_LOCK_TIMEOUT_S,
+        parent=parent_of(backup),
+        leave_out=stored_places(),
+        index=index.write,
     )
-    encoding = Encoding(
-        compression=database.compression, level=database.compression_level, recipients=recipients_of(database)
-    )
-    lease.phase("preflight", moves_bytes=False)
-    engine.preflight(request)
-    open_storage(destination)  # what is wrong with it is said before the dump begins
-    with engine.dump(request) as dump:
-        copy = _begin_copy(backup, destination, dump.extension + encoding.extension)
-        storage = open_storage(copy.destination)
-        try:
-            digests, facts = _store(dump, engine, encoding, storage, copy, lease)
-            how = _read_back(storage, copy, digests, lease)
-            body = sidecar(backup=backup, key=copy.key, digests=digests, encoding=encoding, facts=facts)
-            storage.write_text(sidecar_key(copy.key), json.dumps(body, indent=2, sort_keys=True))
-        except BaseException:
-            _undo(copy)
-            raise
-    lease.log(f"stored {digests.size} bytes as {copy.key} in {destination.pk}; {how}")
-    return _fields(digests, encoding, facts, body)
 
 
 def ended(backup: Backup) -> None:
@@ -80,6 +94,8 @@ def ended(backup: Backup) -> None:
     if backup.status == Status.COMPLETED:
         own.filter(attempt=backup.attempt).update(state=Copy.State.STORED, verified_at=backup.finished_at, upload_id="")
     own.update(state=Copy.State.DELETING)
+    if backup.status in (Status.FAILED, Status.CANCELLED):
+        Backup.objects.filter(pk=backup.pk).update(parent=None)  # what it meant to build on is free again
     record_backup_event(backup)
 
 
@@ -158,7 +174,7 @@ def _fields(digests: Digests, encoding: Encoding, facts: Mapping[str, Any], body
         "sha256": digests.sha256,
         "compression": encoding.compression,
         "encryption": "age" if encoding.recipients else "none",
-        "file_count": 1,
+        "file_count": facts.get("file_count", 1),
         "manifest": body,
         "server_version": str(facts.get("server_version", ""))[:63],
         "tool_version": str(facts.get("tool_version", ""))[:63],

@@ -57,7 +57,7 @@ def _record(database: Database, due: datetime, outcome: str, *, reason: str = ""
             slot = Slot.objects.create(database=database, due_at=due, outcome=outcome, reason=reason)
             if request:
                 trigger = Backup.Trigger.CATCH_UP if outcome == Slot.Outcome.CAUGHT_UP else Backup.Trigger.SCHEDULE
-                slot.backup = request_backup(database=database, trigger=trigger)
+                slot.backup = request_backup(database=database, type=database.scheduled_type, trigger=trigger)
                 slot.save(update_fields=["backup"])
     except IntegrityError:
         return 0

@@ -1,36 +1,77 @@
 """An artefact as a plain stream: stored bytes -> decrypt -> decompress, strict to the last byte."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from functools import partial
 from typing import Any
 
 from backups.destinations import open_storage
 from backups.models import Backup, Copy
 from backups.pipeline.decode import DecodedReader, decode
 from backups.pipeline.encode import Digests
+from backups.selectors import stored_copy
+from backups.services.index import open_index
+from databases.engines.base import Readable
 from jobs.errors import BackupError
 from jobs.lease import Lease
 
 
-class PlainSource:
-    """What an engine reads: the plain stream and the manifest it was stored with. Tells the lease of its bytes."""
+class Reading:
+    """Tells the lease how many bytes of a chain have been read, and when the last of its sources has ended."""
 
-    def __init__(self, reader: DecodedReader, manifest: Mapping[str, Any], lease: Lease) -> None:
-        self._reader = reader
+    def __init__(self, lease: Lease, sources: int) -> None:
         self._lease = lease
+        self._left = sources
         self._done = 0
-        self._ended = False
+
+    def moved(self, count: int) -> None:
+        self._done += count
+        self._lease.progress(self._done)
+
+    def ended(self) -> None:
+        self._left -= 1
+        if not self._left:
+            # What follows, building indexes for one, may take hours and moves no byte.
+            self._lease.phase("finish", moves_bytes=False)
+
+
+class PlainSource:
+    """What an engine reads of one backup: the plain stream and the manifest it was stored with.
+
+    Opened by the first `readinto` and closed at its end: a chain is read one after the other.
+    """
+
+    def __init__(
+        self,
+        *,
+        manifest: Mapping[str, Any],
+        opened: AbstractContextManager[Readable],
+        open_index: Callable[[], AbstractContextManager[Readable]],
+        reading: Reading,
+    ) -> None:
         self.manifest = manifest
+        self.open_index = open_index
+        self._opened = opened
+        self._reading = reading
+        self._reader: Readable | None = None
+        self._stack = ExitStack()
+        self._ended = False
 
     def readinto(self, buffer: bytearray | memoryview) -> int:
+        if self._ended:
+            return 0
+        if self._reader is None:
+            self._reader = self._stack.enter_context(self._opened)
         count = self._reader.readinto(buffer)
-        self._done += count
-        if count < len(buffer) and not self._ended:
-            # What follows, building indexes for one, may take hours and moves no byte.
+        if count < len(buffer):
             self._ended = True
-            self._lease.phase("finish", moves_bytes=False)
-        self._lease.progress(self._done)
+            self._reading.ended()
+            self.close()
+        self._reading.moved(count)
         return count
+
+    def close(self) -> None:
+        self._stack.close()
 
 
 def digests_of(backup: Backup) -> Digests:
@@ -59,8 +100,34 @@ def require_key(backup: Backup, identities: Sequence[str]) -> None:
 
 @contextmanager
 def open_plain(*, backup: Backup, copy: Copy, identities: Sequence[str], lease: Lease) -> Iterator[PlainSource]:
-    """Raises BackupError: missing_key, wrong_key, vanished, artefact_truncated, artefact_corrupt."""
+    """One artefact by itself. Raises BackupError: missing_key, wrong_key, vanished, artefact_truncated/_corrupt."""
+    with closing(_source(backup, copy, identities, lease, Reading(lease, 1))) as source:
+        yield source
+
+
+@contextmanager
+def open_chain(*, chain: Sequence[Backup], identities: Sequence[str], lease: Lease) -> Iterator[list[PlainSource]]:
+    """A chain, oldest first, as a restore reads it. Raises as `open_plain` does."""
+    reading = Reading(lease, len(chain))
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(closing(_source(backup, stored_copy(backup), identities, lease, reading)))
+            for backup in chain
+        ]
+
+
+def _source(backup: Backup, copy: Copy, identities: Sequence[str], lease: Lease, reading: Reading) -> PlainSource:
     require_key(backup, identities)
+    return PlainSource(
+        manifest=backup.manifest.get("engine", {}),
+        opened=_decoded(backup, copy, identities, lease),
+        open_index=partial(open_index, backup, identities=identities),
+        reading=reading,
+    )
+
+
+@contextmanager
+def _decoded(backup: Backup, copy: Copy, identities: Sequence[str], lease: Lease) -> Iterator[DecodedReader]:
     with (
         open_storage(copy.destination).open_stream(copy.key) as stored,
         decode(
@@ -72,4 +139,4 @@ def open_plain(*, backup: Backup, copy: Copy, identities: Sequence[str], lease: 
             check=lease.check,
         ) as reader,
     ):
-        yield PlainSource(reader, backup.manifest.get("engine", {}), lease)
+        yield reader
