@@ -18,7 +18,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from databases.engines import registry
-from databases.models import CatchUp, Compression, Database, Encryption, make_database_id
+from databases.models import CatchUp, Compression, Database, Encryption, ScheduledType, make_database_id
 from databases.schedule import crons, next_runs
 from databases.services.check import check_database, read_inventory
 from databases.services.delete import delete_database
@@ -119,6 +119,9 @@ class DatabaseSerializer(StrictSerializer):
     timezone = serializers.CharField(max_length=63, required=False)
     next_run_at = serializers.SerializerMethodField()
     next_runs = serializers.SerializerMethodField()
+    scheduled_type = serializers.ChoiceField(
+        choices=ScheduledType.choices, required=False, help_text="What the schedule makes, where the engine can."
+    )
     catch_up = serializers.ChoiceField(choices=CatchUp.choices, required=False)
     retention_days = _keep()
     max_backups = _keep()

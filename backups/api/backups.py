@@ -20,6 +20,7 @@ from backups.selectors import backups_with_copies, newest_backup
 from backups.services.mark import mark_backup
 from backups.services.prune import delete_backup
 from backups.services.request import request_backup
+from backups.services.request_records import request_records
 from backups.services.restore import request_restore
 from backups.services.verify import request_verification
 from jobs.api import RoleOfActions
@@ -27,7 +28,10 @@ from jobs.models import Status
 from jobs.roles import Role
 from jobs.selectors import log_text
 
-LAST_STATUS = OpenApiParameter("status", enum=Status.values, description="The newest one in this state.")
+LAST_OF = [
+    OpenApiParameter("status", enum=Status.values, description="The newest one in this state."),
+    OpenApiParameter("collection", description="The newest one of this collection of a service."),
+]
 
 
 class BackupViewSet(RoleOfActions, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Backup]):
@@ -56,8 +60,11 @@ class BackupViewSet(RoleOfActions, mixins.ListModelMixin, mixins.RetrieveModelMi
     def create(self, request: Request) -> Response:
         """Asks for a backup. While one of the Database runs, the next waits its turn."""
         body = self._body(serializers.BackupRequestSerializer)
-        database = database_of(body.pop("database_id"), field="database_id")
-        backup = request_backup(database=database, trigger=Backup.Trigger.API, user=user_of(request), **body)
+        asked = {**body, "trigger": Backup.Trigger.API, "user": user_of(request)}
+        if "service_name" in body:
+            backup = request_records(**asked)
+        else:
+            backup = request_backup(database=database_of(asked.pop("database_id"), field="database_id"), **asked)
         return accepted(serializers.NewBackupSerializer(backup), "api:backup-detail", backup)
 
     @extend_schema(request=serializers.BackupChangeSerializer)
@@ -74,15 +81,18 @@ class BackupViewSet(RoleOfActions, mixins.ListModelMixin, mixins.RetrieveModelMi
             return Response(status=204)
         return Response(self.get_serializer(self.get_queryset().get(pk=pk)).data, status=202)
 
-    @extend_schema(parameters=[LAST_STATUS])
+    @extend_schema(parameters=LAST_OF)
     @action(**DETAIL_ACTION)
     def last(self, request: Request, pk: str) -> Response:
         """The newest backup of a Database, which is named by its id or its name."""
         status = request.query_params.get("status", "")
         if status and status not in Status.values:
             raise invalid("status", f"Give one of {', '.join(Status.values)}.")
+        collection = request.query_params.get("collection", "")
+        if "\0" in collection:  # PostgreSQL refuses to look for it
+            raise invalid("collection", "No collection's name holds a NUL.")
         try:
-            return Response(self.get_serializer(newest_backup(pk, status=status)).data)
+            return Response(self.get_serializer(newest_backup(pk, status=status, collection=collection)).data)
         except Backup.DoesNotExist as error:
             raise Http404 from error
 

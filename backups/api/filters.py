@@ -45,6 +45,8 @@ class BackupFilters(RunFilters):
     database = django_filters.CharFilter(field_name="database_id")
     type = AnyOf(choices=Backup.Type.choices)
     trigger = AnyOf(choices=Backup.Trigger.choices)
+    collection = django_filters.CharFilter()
+    parent = django_filters.CharFilter(field_name="parent_id", help_text="What builds on this backup.")
 
     class Meta:
         model = Backup

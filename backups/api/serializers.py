@@ -39,6 +39,10 @@ class BackupSerializer(JobSerializer):
     locked = serializers.BooleanField(read_only=True)
     include = serializers.ListField(child=serializers.CharField(), read_only=True)
     exclude = serializers.ListField(child=serializers.CharField(), read_only=True)
+    collection = serializers.CharField(read_only=True, help_text="Of a service, when the backup is of one only.")
+    parent_id = serializers.CharField(
+        read_only=True, allow_null=True, help_text="What an incremental builds on; null for every other backup."
+    )
     size = serializers.IntegerField(read_only=True, allow_null=True, help_text="Stored bytes.")
     original_size = serializers.IntegerField(read_only=True, allow_null=True)
     file_count = serializers.IntegerField(read_only=True, allow_null=True)
@@ -65,7 +69,13 @@ class NewBackupSerializer(BackupSerializer):
 
 
 class BackupRequestSerializer(StrictSerializer):
-    database_id = serializers.CharField(max_length=63)
+    """Names its Database by `database_id`, or a service by `service_name`: an id or a name."""
+
+    database_id = serializers.CharField(max_length=63, required=False)
+    service_name = serializers.CharField(max_length=200, required=False)
+    collection = serializers.CharField(
+        max_length=200, allow_blank=True, required=False, help_text="Of the service; left out: all it hands out."
+    )
     type = serializers.ChoiceField(choices=Backup.Type.choices, default=Backup.Type.FULL)
     include = names()
     exclude = names()
@@ -73,6 +83,17 @@ class BackupRequestSerializer(StrictSerializer):
         max_length=200, allow_blank=True, required=False
     )
     scheduled_at = serializers.DateTimeField(allow_null=True, required=False)
+
+    def validate(self, given: dict[str, Any]) -> dict[str, Any]:
+        if "service_name" not in given and "database_id" not in given:
+            raise serializers.ValidationError({"database_id": ["Give this, or the service_name of a service."]})
+        if "service_name" in given and "database_id" in given:
+            raise serializers.ValidationError({"service_name": ["Give this or database_id, not both."]})
+        if "collection" in given and "service_name" not in given:
+            raise serializers.ValidationError(
+                {"collection": ["A collection goes with the service_name of its service."]}
+            )
+        return given
 
 
 class BackupChangeSerializer(StrictSerializer):
@@ -96,6 +117,9 @@ class IdentitySerializer(StrictSerializer):
 class RestoreRequestSerializer(IdentitySerializer):
     target_database_id = serializers.CharField(max_length=63)
     drop_existing = serializers.BooleanField(default=False, help_text="Empty the target first.")
+    delete_extra = serializers.BooleanField(
+        default=False, help_text="Delete what the target holds and the backup does not; not every engine can."
+    )
     include = names()
     confirm = serializers.CharField(max_length=63, help_text="The target's id once more.")
 
@@ -123,6 +147,7 @@ class RestoreSerializer(RunSerializer):
     target_database_id = serializers.CharField(source="target_id", read_only=True)
     target_database_name = serializers.CharField(source="target_name", read_only=True)
     drop_existing = serializers.BooleanField(read_only=True)
+    delete_extra = serializers.BooleanField(read_only=True)
     include = serializers.ListField(child=serializers.CharField(), read_only=True)
     report = ReportField(read_only=True, help_text="Empty until it ended.")
 

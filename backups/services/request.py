@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import transaction
 
 from backups.models import Backup
-from backups.selectors import primary_destination, recipients_of
+from backups.selectors import only_collection, primary_destination, recipients_of
 from databases.engines import registry
 from databases.models import Database
 from jobs.errors import BackupError
@@ -45,7 +45,7 @@ def request_backup(
             trigger=trigger,
             include=list(include),
             exclude=list(exclude),
-            collection=collection,
+            collection=collection or only_collection(database),
             label=label,
             compression=database.compression,
             encryption=database.encryption,

@@ -94,4 +94,7 @@ def _engine_faults(database: Database) -> dict[str, Any]:
     except BackupError as error:
         field = "engine" if error.code == "unknown_engine" else "options"
         return {field: [str(error)]}
-    return {name: [text] for name, text in engine.validate(engine.connection, engine.options).items()}
+    faults = {name: [text] for name, text in engine.validate(engine.connection, engine.options).items()}
+    if database.scheduled_type not in engine.supports:
+        faults["scheduled_type"] = [f"{engine.label} has no {database.scheduled_type} backups."]
+    return faults
