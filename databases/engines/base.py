@@ -194,6 +194,10 @@ class Engine(ABC):
 
     kind: ClassVar[str]
     label: ClassVar[str]
+    about: ClassVar[str] = ""  # what it backs up, in one line for whoever chooses an engine
+    item: ClassVar[str] = "item"  # what a request may choose from a backup, in the singular: table, collection, key
+    example: ClassVar[str] = ""  # such a choice
+    unit: ClassVar[str] = "entry"  # what the manifest's counts count, in the singular: row, document, object
     Options: ClassVar[type]  # frozen dataclass; see `secret`
     connection_fields: ClassVar[frozenset[str]]  # which fields of Connection it uses
     default_port: ClassVar[int | None] = None  # what an empty port means
@@ -218,7 +222,8 @@ class Engine(ABC):
     @classmethod
     def address(cls, connection: Connection, options: Mapping[str, Any]) -> str:
         """Where the Database is, short, for lists. `options` are as stored, without the secret ones."""
-        return f"{connection.host}:{connection.port}" if connection.port else connection.host
+        host = f"{connection.host}:{connection.port}" if connection.port else connection.host
+        return f"{host}/{connection.database_name}" if connection.database_name else host
 
     @classmethod
     def collections(cls, options: Mapping[str, Any]) -> tuple[str, ...]:
@@ -238,6 +243,11 @@ class Engine(ABC):
                 permanent=True,
                 hint="Use drop_existing to replace what the target holds.",
             )
+
+    @classmethod
+    def by_hand(cls, manifest: Mapping[str, Any], archive: str) -> str:
+        """The stock command that takes the plain archive: from the file `archive` (a shell word), else from stdin."""
+        return f"cat {archive}".rstrip()
 
     def continues(self, manifest: Mapping[str, Any]) -> bool:
         """Whether an incremental of this Database, as configured now, can build on a backup with this manifest."""

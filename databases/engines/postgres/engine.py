@@ -29,6 +29,10 @@ from jobs.errors import BackupError
 class PostgresEngine(Engine):
     kind: ClassVar[str] = "postgres"
     label: ClassVar[str] = "PostgreSQL"
+    about: ClassVar[str] = "One database of a server, versions 14 to 18, by pg_dump."
+    item: ClassVar[str] = "table"
+    example: ClassVar[str] = "public.orders"
+    unit: ClassVar[str] = "row"
     Options: ClassVar[type] = PostgresOptions
     connection_fields: ClassVar[frozenset[str]] = frozenset({"host", "port", "username", "password", "database_name"})
     default_port: ClassVar[int | None] = 5432
@@ -52,6 +56,12 @@ class PostgresEngine(Engine):
                 permanent=True,
                 hint="Restore all of it, or make backups in the custom format.",
             )
+
+    @classmethod
+    def by_hand(cls, manifest: Mapping[str, Any], archive: str) -> str:
+        if manifest.get("format") == "plain":
+            return f"psql -X -v ON_ERROR_STOP=1 --single-transaction -d TARGET{f' -f {archive}' if archive else ''}"
+        return f"pg_restore --exit-on-error --single-transaction --no-owner -d TARGET {archive}".rstrip()
 
     def check(self) -> CheckReport:
         return check.check(self.connection, self.options, self.settings)
