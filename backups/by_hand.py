@@ -4,15 +4,25 @@ from posixpath import basename
 from shlex import quote
 
 from backups.models import Backup, Destination
+from databases.engines import registry
 
 
 def restore_by_hand(*, backup: Backup, destination: Destination, key: str) -> list[str]:
-    """Shell commands: fetch, compare, restore. docs/restoring-without-backupsite.md explains them."""
+    """Shell commands: fetch, compare, restore; for an incremental those of its parents come first.
+
+    docs/restoring-without-backupsite.md explains them.
+    """
+    lines = []
+    if backup.parent is not None:
+        copy = backup.parent.copies.select_related("destination").first()
+        if copy is not None:
+            lines = restore_by_hand(backup=backup.parent, destination=copy.destination, key=copy.key)
     name = quote(basename(key))
     return [
+        *lines,
         _fetch(destination, key),
         f"echo {quote(f'{backup.sha256}  {basename(key)}')} | sha256sum --check",
-        " | ".join([*_open(backup, name), *_load(backup, name)]),
+        " | ".join([*_open(backup, name), _load(backup, name)]),
     ]
 
 
@@ -37,10 +47,7 @@ def _open(backup: Backup, name: str) -> list[str]:
     return stages
 
 
-def _load(backup: Backup, name: str) -> list[str]:
-    source = "" if backup.encryption == "age" or backup.compression != "none" else f" {name}"
-    if backup.engine != "postgres":
-        return []
-    if backup.manifest.get("engine", {}).get("format") == "plain":
-        return [f"psql -X -v ON_ERROR_STOP=1 --single-transaction -d TARGET{f' -f{source}' if source else ''}"]
-    return [f"pg_restore --exit-on-error --single-transaction --no-owner -d TARGET{source}"]
+def _load(backup: Backup, name: str) -> str:
+    plain = backup.encryption != "age" and backup.compression == "none"
+    engine = registry.engine_class(backup.engine)
+    return engine.by_hand(backup.manifest.get("engine", {}), name if plain else "")

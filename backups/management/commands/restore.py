@@ -11,6 +11,7 @@ from backups.management.present import document, find_backup, find_database
 from backups.models import Backup
 from backups.services.restore import request_restore
 from databases.models import Database
+from databases.selectors import address_of
 from jobs.management.command import CANCELLED, USAGE
 
 
@@ -22,6 +23,9 @@ class Command(JobCommand):
         parser.add_argument("backup", metavar="BACKUP", help="Its id, or a Database for its newest completed one.")
         parser.add_argument("target", metavar="TARGET", help="The Database to write into: id or name.")
         parser.add_argument("--drop-existing", action="store_true", help="Empty the target first.")
+        parser.add_argument(
+            "--delete-extra", action="store_true", help="Also delete what the backup does not hold (buckets)."
+        )
         parser.add_argument("--include", action="append", default=[], metavar="NAME", help="Only this; repeatable.")
         parser.add_argument("--yes", action="store_true", help="Do not ask; for scripts.")
         add_identity_argument(parser)
@@ -32,6 +36,7 @@ class Command(JobCommand):
         backup: str,
         target: str,
         drop_existing: bool,
+        delete_extra: bool,
         include: list[str],
         yes: bool,
         identity_file: str | None,
@@ -46,7 +51,7 @@ class Command(JobCommand):
             if not sys.stdin.isatty():
                 self.fault("A restore writes into its target.", "Without a terminal, confirm it with --yes.")
                 return USAGE
-            if not self._confirmed(found, into, drop_existing):
+            if not self._confirmed(found, into, drop_existing, delete_extra):
                 self.say("Nothing was done.")
                 return CANCELLED
         restore = request_restore(
@@ -54,6 +59,7 @@ class Command(JobCommand):
             target=into,
             confirm=into.pk,
             drop_existing=drop_existing,
+            delete_extra=delete_extra,
             include=include,
             identity=identity,
         )
@@ -62,11 +68,13 @@ class Command(JobCommand):
         self.show(restore, body, json=json)
         return status
 
-    def _confirmed(self, backup: Backup, target: Database, drop_existing: bool) -> bool:
+    def _confirmed(self, backup: Backup, target: Database, drop_existing: bool, delete_extra: bool) -> bool:
         self.say(f"{backup.pk} of {backup.database_name}, made {backup.created_at:%Y-%m-%d %H:%M} UTC,")
-        self.say(f"will be restored into {target.name} ({target.database_name} on {target.host}).")
+        self.say(f"will be restored into {target.name} ({address_of(target)}).")
         if drop_existing:
-            self.say("Everything in the target is deleted first.")
+            self.say("What the target holds is replaced.")
+        if delete_extra:
+            self.say("What the target holds and the backup does not is deleted.")
         self.stderr.write(f"Type the target's id ({target.pk}) to go on: ", ending="")
         self.stderr.flush()
         return sys.stdin.readline().strip() == target.pk
