@@ -1,0 +1,86 @@
+"""The s3 engine: one kind of Database, its promises in databases/engines/base.py.
+
+The registry imports this for every web process: what imports boto3 is imported by the methods that talk to S3.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+from databases.engines.base import (
+    CheckReport,
+    Connection,
+    Dump,
+    DumpRequest,
+    Engine,
+    Guard,
+    Inventory,
+    RestoreReport,
+    RestoreRequest,
+    Source,
+    StructureCheck,
+)
+from databases.engines.s3_bucket import places
+from databases.engines.s3_bucket.options import S3Options, faults_of
+from databases.engines.s3_bucket.structure import TarStructure
+
+
+class S3BucketEngine(Engine):
+    kind: ClassVar[str] = "s3"
+    label: ClassVar[str] = "S3 bucket"
+    Options: ClassVar[type] = S3Options
+    connection_fields: ClassVar[frozenset[str]] = frozenset()
+    supports: ClassVar[frozenset[str]] = frozenset({"full", "selective", "incremental", "restore", "delete_extra"})
+
+    options: S3Options
+
+    @classmethod
+    def validate(cls, connection: Connection, options: Any) -> dict[str, str]:
+        return faults_of(connection, options)
+
+    @classmethod
+    def address(cls, connection: Connection, options: Mapping[str, Any]) -> str:
+        where = f"{options.get('bucket', '')}/{options.get('prefix', '')}".rstrip("/")
+        endpoint = options.get("endpoint_url", "")
+        return f"{where} at {urlsplit(endpoint).netloc}" if endpoint else where
+
+    def continues(self, manifest: Mapping[str, Any]) -> bool:
+        return places.identity(self.options) == {name: manifest.get(name) for name in places.IDENTITY}
+
+    @property
+    def full_every(self) -> int:
+        return self.options.full_every
+
+    def check(self) -> CheckReport:
+        from databases.engines.s3_bucket import check
+
+        return check.check(self.options)
+
+    def inventory(self) -> Inventory:
+        from databases.engines.s3_bucket import check
+
+        return check.inventory(self.options)
+
+    def preflight(self, request: DumpRequest) -> None:
+        from databases.engines.s3_bucket import dump
+
+        dump.require_possible(self.options, request)
+
+    def dump(self, request: DumpRequest) -> AbstractContextManager[Dump]:
+        from databases.engines.s3_bucket import dump
+
+        return dump.dump(self.options, request)
+
+    def structure(self, manifest: Mapping[str, Any] | None = None) -> StructureCheck:
+        return TarStructure()
+
+    def verify_structure(self, source: Source, guard: Guard) -> Mapping[str, Any]:
+        from databases.engines.s3_bucket import verify
+
+        return verify.verify_structure(source, guard)
+
+    def restore(self, chain: Sequence[Source], request: RestoreRequest) -> RestoreReport:
+        from databases.engines.s3_bucket import restore
+
+        return restore.restore(self.options, chain, request)

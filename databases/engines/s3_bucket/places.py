@@ -1,0 +1,75 @@
+"""Where things are in S3: is this the same bucket, and is that key an artefact of ours?"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from databases.engines.base import StoredPlace
+from databases.engines.s3_bucket.options import S3Options
+
+IDENTITY = ("bucket", "prefix", "endpoint", "selection")
+_PORTS = {"http": 80, "https": 443}
+_AWS = re.compile(r"https?://s3([.-][a-z0-9-]+)*\.amazonaws\.com(\.cn)?")
+# `<database>/<yyyy>/<mm>/<database>_<time>_<backup>-<attempt>.<extensions>`, as backups/artefact.py names them, their
+# sidecars and indexes too.
+_ARTEFACT = re.compile(
+    r"(?P<id>[^/]+)/(?P<year>\d{4})/(?P<month>\d\d)/"
+    r"(?P=id)_(?P=year)-(?P=month)-\d\d_\d\d-\d\d-\d\d_bkp_[0-9A-Za-z]+-\d+\.[^/]+"
+)
+
+
+def endpoint_of(url: str) -> str:
+    """One spelling of an endpoint: scheme, host and port; empty for AWS."""
+    parts = urlsplit(url.strip())
+    scheme = parts.scheme.lower()
+    if not scheme or _AWS.fullmatch(f"{scheme}://{parts.hostname}"):
+        return ""
+    return f"{scheme}://{parts.hostname}:{parts.port or _PORTS.get(scheme, 0)}{parts.path.rstrip('/')}"
+
+
+def identity(options: S3Options) -> dict[str, Any]:
+    """What an incremental and its parents have in common, as the manifest says it."""
+    return {
+        "bucket": options.bucket,
+        "prefix": options.prefix,
+        "endpoint": endpoint_of(options.endpoint_url),
+        "selection": {"include": list(options.include), "exclude": list(options.exclude)},
+    }
+
+
+class OwnPlaces:
+    """The site's Destinations inside this bucket. `left_out` counts what was left out, by place."""
+
+    def __init__(self, options: S3Options, places: Sequence[StoredPlace], log: Callable[[str], None]) -> None:
+        self.left_out: dict[str, int] = {}
+        self._prefixes: list[str] = []
+        self._whole = False  # a Destination without a prefix: only names tell
+        here = endpoint_of(options.endpoint_url)
+        for place in places:
+            if place.bucket != options.bucket:
+                continue
+            if endpoint_of(place.endpoint_url) != here:
+                log(
+                    f"A destination's bucket is called {place.bucket} too, at another endpoint. If it is the same "
+                    "store, write the endpoint the same way in both: backups would be backed up."
+                )
+            elif place.prefix:
+                self._prefixes.append(place.prefix.rstrip("/") + "/")
+            else:
+                self._whole = True
+
+    def holds(self, key: str) -> bool:
+        for prefix in self._prefixes:
+            if key.startswith(prefix):
+                self.left_out[prefix] = self.left_out.get(prefix, 0) + 1
+                return True
+        if self._whole and _ARTEFACT.fullmatch(key):
+            self.left_out["<database>/<year>/<month>/"] = self.left_out.get("<database>/<year>/<month>/", 0) + 1
+            return True
+        return False
+
+
+def facts(options: S3Options, include: Sequence[str], exclude: Sequence[str]) -> Mapping[str, Any]:
+    """The same as `identity`, for a dump of this selection."""
+    return identity(options) | {"selection": {"include": list(include), "exclude": list(exclude)}}
