@@ -10,6 +10,7 @@ from backups.destinations import open_storage
 from backups.models import Backup, Copy, Verification
 from backups.pipeline.reader import read_digests
 from backups.selectors import identities_for
+from backups.services.index import require_index
 from backups.services.source import digests_of, open_plain
 from databases.engines import registry
 from databases.engines.base import Connection, Engine
@@ -64,7 +65,7 @@ def run_verification(verification: Verification, lease: Lease) -> dict[str, Any]
     report = []
     for copy in copies:
         try:
-            facts = _read(backup, copy, identities, lease)
+            facts = {**_read(backup, copy, identities, lease), **_index(backup, lease)}
             _note_whole(copy, facts["checked"])
             report.append({"destination": copy.destination_id, "ok": True, **facts})
         except BackupError as error:
@@ -87,6 +88,16 @@ def _read(backup: Backup, copy: Copy, identities: tuple[str, ...], lease: Lease)
         facts = _engine(backup).verify_structure(source, lease)
     lease.log(f"{copy.key}: sizes, digests and structure agree")
     return {"checked": ["size", "digests", "structure"], **facts}
+
+
+def _index(backup: Backup, lease: Lease) -> dict[str, Any]:
+    """A damaged index costs the next incremental, which becomes a full backup; it damages no copy."""
+    try:
+        require_index(backup)
+    except BackupError as error:
+        lease.log(f"the index is damaged, the next backup will be a full one: {error}")
+        return {"index": f"damaged: {error.message}"}
+    return {}
 
 
 def _read_stored(backup: Backup, copy: Copy, lease: Lease) -> dict[str, Any]:
