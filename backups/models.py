@@ -69,6 +69,7 @@ class Destination(models.Model):
     server_side_encryption = models.CharField(max_length=10, blank=True, choices=ServerSideEncryption.choices)
     kms_key_id = models.CharField(max_length=2048, blank=True)
     addressing = models.CharField(max_length=7, choices=Addressing.choices, default=Addressing.AUTO)
+    managed = models.BooleanField(default=False, editable=False)  # comes from config.yaml
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 

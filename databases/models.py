@@ -56,6 +56,36 @@ def _keep(help_text: Any) -> Any:
     return models.PositiveIntegerField(null=True, blank=True, help_text=help_text)
 
 
+def _limit(help_text: Any, default: int = 0) -> Any:
+    return models.PositiveIntegerField(default=default, help_text=help_text)
+
+
+class Policy(models.Model):
+    """What a Database that does not say itself inherits: one row. For the numbers 0 is off."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
+    schedule = models.JSONField(null=True, blank=True)  # cron, list of crons, null = none
+    jitter_s = _limit(_("Start scheduled backups up to this many seconds late, so that not all begin at once."))
+    paused = models.BooleanField(default=False, help_text=_("No schedule starts a backup while this is set."))
+    blackouts = models.JSONField(default=list, blank=True)  # windows in which no schedule starts a backup
+    retention_days = _limit(_("Delete backups older than this many days."))
+    max_backups = _limit(_("Keep at most this many backups of a Database."))
+    keep_daily = _limit(_("Keep one backup for each of so many days."))
+    keep_weekly = _limit(_("Keep one backup for each of so many weeks."))
+    keep_monthly = _limit(_("Keep one backup for each of so many months."))
+    keep_yearly = _limit(_("Keep one backup for each of so many years."))
+    failed_days = _limit(_("Forget failed and cancelled backups after this many days."), default=30)
+    compression = models.CharField(max_length=4, choices=Compression.choices, default=Compression.ZSTD)
+    managed = models.BooleanField(default=False, editable=False)  # comes from config.yaml
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        verbose_name_plural = "policy"
+
+    def __str__(self) -> str:
+        return "the site's policy"
+
+
 class Database(models.Model):
     """A thing that is protected. For `retention_days` and its like null inherits the global value and 0 is off."""
 
@@ -93,6 +123,7 @@ class Database(models.Model):
     )  # {"pre": [[program, argument...]...], "post": ..., "timeout_s": n}
     package = models.BooleanField(default=False)
     queue = models.CharField(max_length=63, blank=True, validators=[RegexValidator(r"^[A-Za-z0-9_.-]+$")])
+    managed = models.BooleanField(default=False, editable=False)  # comes from config.yaml
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 

@@ -2,7 +2,28 @@
 
 from databases.engines import registry
 from databases.engines.base import Connection
-from databases.models import Database
+from databases.models import Database, Policy
+from databases.schedule import INHERIT, crons
+
+
+LIMITS = ("retention_days", "max_backups")
+TIERS = ("keep_daily", "keep_weekly", "keep_monthly", "keep_yearly")
+
+
+def site_policy() -> Policy:
+    """The row that Databases inherit from; as it would be made where nobody has saved one yet."""
+    return Policy.objects.first() or Policy()
+
+
+def schedule_of(database: Database, policy: Policy) -> list[str]:
+    """The crons that apply; none when the Database runs on demand only."""
+    return crons(policy.schedule if database.schedule == INHERIT else database.schedule)
+
+
+def retention_of(database: Database, policy: Policy) -> dict[str, int]:
+    """The limits and tiers that apply, by field; 0 is off."""
+    own = {name: getattr(database, name) for name in (*LIMITS, *TIERS)}
+    return {name: getattr(policy, name) if value is None else value for name, value in own.items()}
 
 
 def address_of(database: Database) -> str:
