@@ -4,9 +4,10 @@ from typing import Any
 
 from django import forms
 
+from databases.admin.options import FIRST, option_field
 from databases.engines import registry
 from databases.engines.base import Connection
-from databases.models import CatchUp, Compression, Database, Encryption
+from databases.models import CatchUp, Compression, Database, Encryption, ScheduledType
 from databases.schedule import INHERIT, crons
 from jobs.admin.forms import KEEP, LinesField, PageForm, SecretField, Section
 
@@ -21,14 +22,9 @@ KEEPING = (
 )
 KEEP_FIELDS = ("retention_days", "max_backups", "keep_daily", "keep_weekly", "keep_monthly", "keep_yearly")
 ENCRYPTION = ("encryption", "encryption_recipients")
-PLAIN = ("name", "host", "port", "database_name", "username", "enabled", "timezone", "catch_up", "compression", "queue")
-LABELS = {
-    "sslmode": "TLS mode",
-    "sslrootcert": "TLS authorities",
-    "sslcert": "Client certificate",
-    "sslkey": "Client key",
-}
-MULTILINE = frozenset({"sslrootcert", "sslcert", "sslkey", "ca"})  # PEM text
+CONNECTION = ("host", "port", "database_name", "username")
+WHEN = ("enabled", "schedule", "times", "timezone", "scheduled_type", "catch_up")
+PLAIN = ("name", *CONNECTION, "enabled", "timezone", "scheduled_type", "catch_up", "compression", "queue")
 
 
 class DatabaseForm(PageForm):
@@ -56,6 +52,12 @@ class DatabaseForm(PageForm):
         "'30 3 * * *' is every night at 03:30.",
     )
     timezone = forms.CharField(max_length=63, initial="UTC", help_text="The times are meant in this IANA timezone.")
+    scheduled_type = forms.ChoiceField(
+        choices=ScheduledType.choices,
+        label="Scheduled backups are",
+        help_text="An incremental holds what is new or changed since the backup before it; "
+        "a restore reads the whole chain, from its full backup on.",
+    )
     catch_up = forms.ChoiceField(
         choices=CatchUp.choices, label="Catch up", help_text="What to do about times missed while nothing was running."
     )
@@ -90,27 +92,33 @@ class DatabaseForm(PageForm):
         self.options = {f"options.{option.name}": option for option in registry.option_fields(engine)}
         for name, option in self.options.items():
             self.fields[name] = option_field(option, is_set=name in set_already)
+        self.folded = frozenset(name for name, option in self.options.items() if option.name not in FIRST)
         self.sections = self._sections()
 
     def _fit_connection(self, set_already: list[str]) -> None:
         engine = registry.engine_class(self.engine)
         used = engine.connection_fields
-        self.must = frozenset(used & engine.validate(Connection(), engine.Options()).keys())
-        for name in {"host", "port", "database_name", "username", "password"} - used:
+        self.must = frozenset(engine.validate(Connection(), engine.Options()))
+        for name in {*CONNECTION, "password"} - used:
             del self.fields[name]
         if "port" in used and engine.default_port:
             self.fields["port"].widget.attrs["placeholder"] = engine.default_port
+        if "database_name" in used and "database_name" not in self.must:
+            self.fields["database_name"].help_text = "Empty: every database of the server."
         if "password" in used:
             self.fields["password"] = SecretField(is_set="password" in set_already)
+        if "incremental" not in engine.supports:
+            del self.fields["scheduled_type"]
         if self.database is not None:
             del self.fields["id"]
 
     def _sections(self) -> tuple[Section, ...]:
-        label = registry.engine_class(self.engine).label
+        engine = registry.engine_class(self.engine)
+        heading = "Connection" if engine.connection_fields else "Name"
         return (
-            ("Connection", "", ("name", "id", "host", "port", "database_name", "username", "password")),
-            (f"{label} options", "", tuple(self.options)),
-            ("When", "", ("enabled", "schedule", "times", "timezone", "catch_up")),
+            (heading, "", ("name", "id", *CONNECTION, "password")),
+            (f"{engine.label} options", "", tuple(self.options)),
+            ("When", "", WHEN),
             ("How long", KEEPING, KEEP_FIELDS),
             ("Where and how", "", ("destination", "compression", "compression_level", *ENCRYPTION, "queue")),
         )
@@ -136,28 +144,6 @@ class DatabaseForm(PageForm):
         if data.get("schedule") == "own" and not data.get("times") and "times" not in self.errors:
             self.add_error("times", "Give at least one time, or choose another schedule.")
         return data
-
-
-def option_field(option: registry.OptionField, *, is_set: bool) -> forms.Field:
-    """The form field of one engine option, by its type."""
-    shared: dict[str, Any] = {
-        "label": LABELS.get(option.name, option.name.replace("_", " ").capitalize()),
-        "help_text": option.help,
-    }
-    multiline = option.name in MULTILINE
-    if option.secret:
-        return SecretField(is_set=is_set, multiline=multiline, **shared)
-    if option.choices:
-        choices = [(choice, choice) for choice in option.choices]
-        return forms.ChoiceField(choices=choices, initial=option.default, **shared)
-    if option.type == "bool":
-        return forms.BooleanField(required=False, initial=option.default, **shared)
-    if option.type == "int":
-        return forms.IntegerField(required=False, initial=option.default, **shared)
-    if option.type == "list":
-        return LinesField(**shared)
-    widget = forms.Textarea(attrs={"rows": 3}) if multiline else forms.TextInput()
-    return forms.CharField(required=False, initial=option.default, widget=widget, **shared)
 
 
 def _initial(database: Database) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from django.shortcuts import redirect
 from django.urls import URLPattern
 from django.utils import timezone
 
+from databases.admin.options import option_label
 from databases.engines import registry
 from databases.models import Database
 from databases.schedule import next_runs
@@ -24,7 +25,7 @@ class DatabasePages(PageAdmin):
         return {
             "engine_label": registry.engine_class(obj.engine).label,
             "facts": _facts(obj),
-            "secrets": [name.removeprefix("options.") for name in obj.secret_names],
+            "secrets": [option_label(name.removeprefix("options.")) for name in obj.secret_names],
             "next_runs": next_runs(obj.schedule, obj.timezone, after=timezone.now()) if obj.enabled else [],
             "check_url": self.address(obj, "check"),
         }
@@ -40,7 +41,13 @@ def _facts(database: Database) -> list[tuple[str, Any]]:
     """Connection and options as they are set, without secrets."""
     host = f"{database.host}:{database.port}" if database.port else database.host
     facts = [("Server", host), ("Database", database.database_name), ("User", database.username)]
-    facts += [
-        (name, ", ".join(value) if isinstance(value, list) else value) for name, value in database.options.items()
-    ]
-    return [(name, value) for name, value in facts if value not in ("", None, [])]
+    facts += [(option_label(name), _shown(value)) for name, value in database.options.items()]
+    return [(name, value) for name, value in facts if value not in ("", None)]
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, list):
+        return ", ".join(value)
+    if isinstance(value, dict):
+        return "\n".join(f"{name}: {text}" for name, text in value.items())
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value

@@ -184,9 +184,9 @@ class RestoreReport:
     notes: tuple[str, ...] = ()
 
 
-def secret(**kwargs: Any) -> Any:
+def secret(help: str = "", **kwargs: Any) -> Any:
     """A dataclass field of an Options class that holds a secret: encrypted at rest, write-only in the API."""
-    return field(repr=False, metadata={"secret": True}, **kwargs)
+    return field(repr=False, metadata={"secret": True, "help": help}, **kwargs)
 
 
 class Engine(ABC):

@@ -55,12 +55,38 @@ class SecretWidget(forms.Widget):
 class SecretField(forms.Field):
     """Cleans to `KEEP`, `REMOVE` or the new secret."""
 
+    widget: SecretWidget
+
     def __init__(self, *, is_set: bool = False, multiline: bool = False, removable: bool = True, **kwargs: Any) -> None:
         widget = SecretWidget(is_set=is_set, multiline=multiline, removable=removable)
         super().__init__(required=False, widget=widget, **kwargs)
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         return data is not KEEP
+
+
+def pairs_of(text: str) -> dict[str, str]:
+    """`Name: value`, one a line. Raises ValidationError that repeats no value: it may be a secret."""
+    pairs: dict[str, str] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        name, colon, value = (part.strip() for part in line.partition(":"))
+        if line.strip() and not (name and colon):
+            raise ValidationError(f"Line {number} is not written as 'Name: value'.")
+        if name in pairs:
+            raise ValidationError(f"Line {number} gives a name for the second time.")
+        if name:
+            pairs[name] = value
+    return pairs
+
+
+class SecretPairsField(SecretField):
+    """Cleans to `KEEP`, `REMOVE` or the new pairs."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(multiline=True, **kwargs)
+
+    def clean(self, value: Any) -> Any:
+        return value if value in (KEEP, REMOVE) else pairs_of(value)
 
 
 class LinesField(forms.CharField):
@@ -79,10 +105,33 @@ class LinesField(forms.CharField):
         return bool(list(initial or []) != self.to_python(data))
 
 
+class PairsField(forms.CharField):
+    """A mapping of texts, `Name: value` a line."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(required=False, widget=forms.Textarea(attrs={"rows": 2}), **kwargs)
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(f"{name}: {text}" for name, text in value.items()) if isinstance(value, dict) else value
+
+    def to_python(self, value: Any) -> Any:
+        return pairs_of(super().to_python(value) or "")
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        try:
+            return bool((initial or {}) != self.to_python(data))
+        except ValidationError:
+            return True
+
+
 class PageForm(forms.Form):
-    """A form in sections; a section's fields that do not exist are left out, and so is a section without any."""
+    """A form in sections; a section's fields that do not exist are left out, and so is a section without any.
+
+    `folded` fields stand under "More options" of their section, which is open when one of them says something.
+    """
 
     sections: tuple[Section, ...] = ()
+    folded: frozenset[str] = frozenset()
     shown_at: ClassVar[dict[str, str]] = {}  # a service's word for a fault -> the field that shows it
     must: frozenset[str] = frozenset()  # marked as required though a service, not the field, refuses them empty
 
@@ -91,9 +140,19 @@ class PageForm(forms.Form):
             _dress(field.widget)
         found = []
         for heading, introduction, names in self.sections:
-            if fields := [self[name] for name in names if name in self.fields]:
-                found.append({"heading": heading, "introduction": introduction, "fields": fields})
+            shown = [self[name] for name in names if name in self.fields and name not in self.folded]
+            more = [self[name] for name in names if name in self.fields and name in self.folded]
+            if shown or more:
+                unfolded = any(bound.errors or self._says_something(bound) for bound in more)
+                section = {"heading": heading, "introduction": introduction, "fields": shown}
+                found.append({**section, "more": more, "unfolded": unfolded})
         return found
+
+    def _says_something(self, bound: forms.BoundField) -> bool:
+        """Whether a field holds another value than a new form would."""
+        if isinstance(bound.field, SecretField):
+            return bound.field.widget.is_set
+        return bound.field.has_changed(bound.field.initial, bound.value())
 
     def save_through(self, call: Callable[[], Any]) -> Any:
         """Calls a service; its faults become the form's errors. None when it refused."""

@@ -1,0 +1,75 @@
+"""The fields that a form makes of an engine's options, and how pages call them."""
+
+from typing import Any
+
+from django import forms
+
+from databases.engines import registry
+from jobs.admin.forms import LinesField, PairsField, SecretField, SecretPairsField
+
+LABELS = {
+    "sslmode": "TLS mode",
+    "sslrootcert": "TLS authorities",
+    "sslcert": "Client certificate",
+    "sslkey": "Client key",
+    "uri": "Connection string",
+    "auth_source": "Authentication database",
+    "replica_set": "Replica set",
+    "tls": "TLS",
+    "tls_ca": "TLS authorities",
+    "oplog": "Oplog",
+    "endpoint_url": "Endpoint",
+    "ca": "TLS authorities",
+    "full_every": "Incrementals in a chain",
+    "parallel": "Connections",
+    "url": "URL",
+    "auth": "Signs in by",
+    "records_path": "Path of the records",
+    "since_param": "Parameter for changes",
+    "restore_url": "URL for restores",
+    "max_bytes": "Most bytes",
+    "max_pages": "Most pages",
+    "timeout_s": "Timeout in seconds",
+}
+# What nearly everybody sets; everything else is folded away.
+FIRST = frozenset(
+    {
+        *("format", "sslmode"),
+        *("uri", "auth_source", "replica_set", "tls"),
+        *("bucket", "prefix", "endpoint_url", "region", "access_key", "secret_key"),
+        *("url", "collection", "auth", "token", "headers", "records_path", "pagination"),
+    }
+)
+MULTILINE = frozenset({"sslrootcert", "sslcert", "sslkey", "ca"})  # PEM text
+
+
+def option_label(name: str) -> str:
+    return LABELS.get(name, name.replace("_", " ").capitalize())
+
+
+def option_field(option: registry.OptionField, *, is_set: bool) -> forms.Field:
+    """The form field of one engine option, by its type."""
+    shared: dict[str, Any] = {"label": option_label(option.name), "help_text": option.help}
+    multiline = option.name in MULTILINE
+    if option.secret and option.type == "dict":
+        return SecretPairsField(is_set=is_set, **shared)
+    if option.secret:
+        return SecretField(is_set=is_set, multiline=multiline, **shared)
+    shared["initial"] = option.default
+    if option.choices:
+        choices = [(choice, choice) for choice in option.choices]
+        return forms.ChoiceField(choices=choices, required="" not in option.choices, **shared)
+    if option.type in PLAIN_FIELDS:
+        return PLAIN_FIELDS[option.type](required=False, **shared)
+    if option.type in LINE_FIELDS:
+        return LINE_FIELDS[option.type](**shared)
+    widget = forms.Textarea(attrs={"rows": 3}) if multiline else forms.TextInput()
+    return forms.CharField(required=False, widget=widget, **shared)
+
+
+PLAIN_FIELDS: dict[str, type[forms.Field]] = {
+    "bool": forms.BooleanField,
+    "int": forms.IntegerField,
+    "float": forms.FloatField,
+}
+LINE_FIELDS: dict[str, type[LinesField | PairsField]] = {"list": LinesField, "dict": PairsField}
