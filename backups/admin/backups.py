@@ -21,6 +21,7 @@ from backups.services.mark import mark_backup
 from backups.services.prune import delete_backup
 from backups.services.restore import request_restore
 from backups.services.verify import request_verification
+from databases.admin.words import words_of
 from databases.models import Database
 from jobs.admin.job_pages import JobAdmin
 from jobs.admin.pages import posted, tell
@@ -60,6 +61,8 @@ class BackupAdmin(JobAdmin):
     @display(description="Backup", ordering="database_name")
     def what(self, backup: Backup) -> SafeString:
         note = backup.label or backup.pk
+        if backup.type != Backup.Type.FULL:
+            note = f"{note} · {backup.get_type_display()}"
         name = format_html("{}{}", backup.database_name, LOCK) if backup.locked else backup.database_name
         return two_lines(name, note)
 
@@ -108,6 +111,8 @@ class BackupAdmin(JobAdmin):
             "counts": counts,
             "counted": sum(rows is not None for _, rows in counts),
             "facts": obj.manifest.get("engine", {}),
+            "engine": words_of(obj.engine),
+            "children": obj.children.order_by("created_at")[:20],
             "readers": readers_of(obj),
             "restores": obj.restores.all()[:5],
             "verifications": obj.verifications.all()[:5],
@@ -190,9 +195,9 @@ class BackupAdmin(JobAdmin):
 
 
 def _counts(backup: Backup) -> list[tuple[str, Any]]:
-    """Row counts by table, the largest first; what was not counted last."""
-    tables = backup.manifest.get("engine", {}).get("counts", {})
-    return sorted(tables.items(), key=lambda item: (item[1] is None, -(item[1] or 0), item[0]))
+    """What the manifest counts, by table or collection, the largest first; what was not counted last."""
+    counts = backup.manifest.get("engine", {}).get("counts", {})
+    return sorted(counts.items(), key=lambda item: (item[1] is None, -(item[1] or 0), item[0]))
 
 
 def _consequences(backup: Backup) -> list[str]:

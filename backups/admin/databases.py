@@ -12,15 +12,18 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
+from backups.admin.restore_form import SelectiveForm
 from backups.models import Backup, Destination
 from backups.selectors import backups_with_copies, databases_with_states
 from backups.services.protect import protect_database
 from backups.services.request import request_backup
 from databases.admin.form import DatabaseForm
 from databases.admin.pages import DatabasePages
+from databases.admin.words import words_of
 from databases.engines import registry
 from databases.models import Database
 from databases.schedule import next_runs
+from databases.selectors import address_of
 from databases.services.delete import delete_database
 from jobs.admin.pages import posted
 from jobs.errors import BackupError
@@ -54,11 +57,9 @@ class DatabaseAdmin(DatabasePages):
     def what(self, database: Database) -> SafeString:
         return two_lines(database.name, database.pk)
 
-    @display(description="Server", ordering="host")
+    @display(description="Where", ordering="engine")
     def where(self, database: Database) -> SafeString:
-        host = f"{database.host}:{database.port}" if database.port else database.host
-        kind = registry.engine_class(database.engine).label
-        return two_lines(kind, host)
+        return two_lines(registry.engine_class(database.engine).label, address_of(database))
 
     @display(description="Last backup")
     def last_backup(self, database: Any) -> SafeString | str:
@@ -83,6 +84,7 @@ class DatabaseAdmin(DatabasePages):
         return [
             *super().page_routes(),
             self.post_route("back-up", self.back_up, self.run_role),
+            self.form_route("back-up-selective", self.back_up_selective, self.run_role),
             self.form_route("edit", self.edit, self.change_role),
         ]
 
@@ -94,17 +96,37 @@ class DatabaseAdmin(DatabasePages):
             "destination": placement.destination if placement else Destination.objects.filter(is_default=True).first(),
             "latest": latest,
             "back_up_url": self.address(obj, "back-up"),
+            "selective_url": self.address(obj, "back-up-selective"),
             "edit_url": self.address(obj, "edit"),
             "delete_url": self.address(obj, "delete"),
         }
 
     def back_up(self, request: HttpRequest, database: Database) -> HttpResponse:
+        kind = request.POST.get("type", Backup.Type.FULL)
         try:
-            backup = request_backup(database=database, user=request.user)
+            backup = request_backup(database=database, type=kind, user=request.user)
         except BackupError as error:
             messages.error(request, str(error))
             return redirect(self.address(database))
         return redirect("admin:backups_backup_change", backup.pk)
+
+    def back_up_selective(self, request: HttpRequest, database: Database) -> HttpResponse:
+        form = SelectiveForm(posted(request), database=database)
+        if request.method == "POST" and form.is_valid():
+            asked = {**form.values(), "type": Backup.Type.SELECTIVE, "user": request.user}
+            backup = form.save_through(lambda: request_backup(database=database, **asked))
+            if backup is not None:
+                return redirect("admin:backups_backup_change", backup.pk)
+        return self.render(
+            request,
+            "backupsite/form_page.html",
+            form=form,
+            title=f"Back up a part of {database}",
+            object=database,
+            back=self.address(database),
+            submit="Back up",
+            refused="Nothing was started.",
+        )
 
     # The form
 
@@ -113,7 +135,7 @@ class DatabaseAdmin(DatabasePages):
         kinds = registry.kinds()
         engine = request.GET.get("engine") or (kinds[0] if len(kinds) == 1 else "")
         if engine not in kinds:
-            choices = [registry.engine_class(kind) for kind in kinds]
+            choices = [words_of(kind) for kind in kinds]
             return self.render(request, "databases/choose_engine.html", title="Add Database", choices=choices)
         return self._form(request, Database(engine=engine), engine, existing=None)
 

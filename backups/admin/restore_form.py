@@ -1,13 +1,18 @@
-"""Forms that ask for a restore or a verification."""
+"""Forms that ask for a restore, a verification, or a part of a Database."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
 from django.conf import settings
 
 from backups.models import Backup
+from backups.selectors import collections_of
+from databases.admin.words import words_of
+from databases.engines import registry
 from databases.models import Database
 from jobs.admin.forms import KEEP, LinesField, PageForm, SecretField
+from jobs.errors import BackupError
 
 
 class KeyForm(PageForm):
@@ -39,11 +44,47 @@ class LabelForm(PageForm):
     label = forms.CharField(required=False, max_length=200, help_text="What this backup is for; found by search.")
 
 
+class SelectiveForm(PageForm):
+    """Which part of a Database a backup is of."""
+
+    sections = (("What", "", ("include", "exclude", "label")),)
+
+    include = LinesField(label="Only these {items}", help_text="One a line{example}.")
+    exclude = LinesField(label="Not these {items}", help_text="One a line.")
+    label = forms.CharField(required=False, max_length=200, help_text="What this backup is for; found by search.")
+
+    def __init__(self, *args: Any, database: Database, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        speak_of(self, database.engine)
+        if names := collections_of(database):
+            self.fields["include"].help_text = f"One a line, of: {', '.join(names)}."
+
+    def values(self) -> dict[str, Any]:
+        return {name: self.cleaned_data[name] for name in ("include", "exclude", "label")}
+
+
+def speak_of(form: PageForm, kind: str) -> None:
+    """Puts the engine's own words into labels and help."""
+    words = words_of(kind)
+    for field in form.fields.values():
+        field.label = field.label.format(**words) if field.label else field.label
+        field.help_text = field.help_text.format(**words)
+
+
+def _restorable(backup: Backup, *, include: Sequence[str] = (), delete_extra: bool = False) -> bool:
+    engine, manifest = registry.engine_class(backup.engine), backup.manifest.get("engine", {})
+    try:
+        engine.require_restorable(manifest, include=include, delete_extra=delete_extra)
+    except BackupError:
+        return False
+    return True
+
+
 class RestoreForm(KeyForm):
     """The target's id is typed again: a restore writes into it."""
 
     sections = (
-        ("Where to", "", ("target", "drop_existing")),
+        ("Where to", "", ("target", "drop_existing", "delete_extra")),
         ("What", "", ("include", "identity")),
         ("Confirm", "", ("confirm",)),
     )
@@ -52,9 +93,15 @@ class RestoreForm(KeyForm):
     drop_existing = forms.BooleanField(
         required=False,
         label="Empty the target first",
-        help_text="Removes what the target holds before the restore. Without it a target that holds tables is refused.",
+        help_text="Removes what the target holds before the restore. "
+        "Without it a target that holds {items} is refused.",
     )
-    include = LinesField(label="Only these tables", help_text="One a line, like public.orders. Empty: everything.")
+    delete_extra = forms.BooleanField(
+        required=False,
+        label="Also delete what the backup does not hold",
+        help_text="The target then holds these {items} and no others.",
+    )
+    include = LinesField(label="Only these {items}", help_text="One a line{example}. Empty: everything.")
     confirm = forms.CharField(
         label="Id of the target", help_text="Type the target's id, to show that you mean it.", strip=True
     )
@@ -65,8 +112,10 @@ class RestoreForm(KeyForm):
         assert isinstance(target, forms.ModelChoiceField)
         target.queryset = Database.objects.filter(engine=backup.engine)
         target.label_from_instance = lambda database: f"{database.name} ({database.pk})"  # type: ignore[method-assign, assignment]
-        if backup.manifest.get("engine", {}).get("format") == "plain":
-            del self.fields["include"]
+        speak_of(self, backup.engine)
+        for name, asked in (("include", {"include": ["x"]}), ("delete_extra", {"delete_extra": True})):
+            if not _restorable(backup, **asked):
+                del self.fields[name]
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data
@@ -81,6 +130,7 @@ class RestoreForm(KeyForm):
             "target": data["target"],
             "drop_existing": data["drop_existing"],
             "include": data.get("include", []),
+            "delete_extra": data.get("delete_extra", False),
             "confirm": data["confirm"],
             "identity": self.identity(),
         }

@@ -10,6 +10,7 @@ from unfold.contrib.filters.admin import ChoicesCheckboxFilter
 from unfold.decorators import display
 
 from backups.models import Restore, Verification
+from databases.admin.words import words_of
 from databases.models import Database
 from jobs.admin.job_pages import ReadOnlyJobAdmin
 from jobs.models import Job
@@ -45,8 +46,10 @@ class RestoreAdmin(RunAdmin):
     search_fields = ("id", "backup_label", "target_name")
 
     def page_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
-        exists = Database.objects.filter(pk=obj.target_id).exists()
-        return {**super().page_context(request, obj), "target_exists": exists}
+        target = Database.objects.filter(pk=obj.target_id).first()
+        known = target or obj.backup
+        words = words_of(known.engine) if known else {"item": "item", "unit": "entry", "units": "entries"}
+        return {**super().page_context(request, obj), "target_exists": target is not None, "engine": words}
 
     empty_hint = "Open a completed backup and choose Restore."
     search_help_text = "Search by id, backup or target"

@@ -8,9 +8,10 @@ from django.urls import URLPattern
 from django.utils import timezone
 
 from databases.admin.options import option_label
-from databases.engines import registry
+from databases.admin.words import words_of
 from databases.models import Database
 from databases.schedule import next_runs
+from databases.selectors import address_of
 from databases.services.check import check_database
 from jobs.admin.pages import PageAdmin
 
@@ -23,7 +24,8 @@ class DatabasePages(PageAdmin):
 
     def page_context(self, request: HttpRequest, obj: Database) -> dict[str, Any]:
         return {
-            "engine_label": registry.engine_class(obj.engine).label,
+            "engine": words_of(obj.engine),
+            "address": address_of(obj),
             "facts": _facts(obj),
             "secrets": [option_label(name.removeprefix("options.")) for name in obj.secret_names],
             "next_runs": next_runs(obj.schedule, obj.timezone, after=timezone.now()) if obj.enabled else [],
