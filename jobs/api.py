@@ -66,4 +66,5 @@ class RoleOfActions:
     """
 
     roles: ClassVar[dict[str, Role]] = {}
+    include_roles: ClassVar[dict[str, Role]] = {}  # what `?include=<name>` asks for beside that
     starts_job: ClassVar[frozenset[str]] = frozenset()

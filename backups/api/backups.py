@@ -19,6 +19,7 @@ from backups.models import Backup
 from backups.selectors import backups_with_copies, newest_backup
 from backups.services.mark import mark_backup
 from backups.services.prune import delete_backup
+from backups.services.read_data import read_data
 from backups.services.request import request_backup
 from backups.services.request_records import request_records
 from backups.services.restore import request_restore
@@ -28,6 +29,9 @@ from jobs.models import Status
 from jobs.roles import Role
 from jobs.selectors import log_text
 
+INCLUDE = OpenApiParameter(
+    "include", enum=["data"], description="`data`: the records of a small backup of a service; for operators."
+)
 LAST_OF = [
     OpenApiParameter("status", enum=Status.values, description="The newest one in this state."),
     OpenApiParameter("collection", description="The newest one of this collection of a service."),
@@ -46,6 +50,8 @@ class BackupViewSet(RoleOfActions, mixins.ListModelMixin, mixins.RetrieveModelMi
     ordering = ("-created_at",)
     roles = dict.fromkeys(("create", "cancel", "verify", "restore", "download", "download_link"), Role.OPERATOR)
     starts_job = frozenset({"create", "verify", "restore"})
+
+    include_roles = {"data": Role.OPERATOR}
 
     def get_object(self) -> Backup:
         self.subject = super().get_object()
@@ -67,6 +73,23 @@ class BackupViewSet(RoleOfActions, mixins.ListModelMixin, mixins.RetrieveModelMi
             backup = request_backup(database=database_of(asked.pop("database_id"), field="database_id"), **asked)
         return accepted(serializers.NewBackupSerializer(backup), "api:backup-detail", backup)
 
+    @extend_schema(parameters=[INCLUDE], responses=serializers.BackupPageSerializer)
+    def retrieve(self, request: Request, pk: str) -> Response:
+        """A backup: its state, its size, its digests, where its copies are."""
+        return self._page(self.get_object())
+
+    def _page(self, backup: Backup) -> Response:
+        include = self.request.query_params.get("include", "")
+        if include not in ("", "data"):
+            raise invalid("include", "Give data, or leave it out.")
+        self.subject = backup
+        records = read_data(backup=backup) if include else None
+        context = {**self.get_serializer_context(), "records": records}
+        return Response(
+            serializers.BackupPageSerializer(backup, context=context).data,
+            headers={"Cache-Control": "no-store"} if include else None,
+        )
+
     @extend_schema(request=serializers.BackupChangeSerializer)
     def partial_update(self, request: Request, pk: str) -> Response:
         """Labels a backup, locks or unlocks it."""
@@ -81,7 +104,7 @@ class BackupViewSet(RoleOfActions, mixins.ListModelMixin, mixins.RetrieveModelMi
             return Response(status=204)
         return Response(self.get_serializer(self.get_queryset().get(pk=pk)).data, status=202)
 
-    @extend_schema(parameters=LAST_OF)
+    @extend_schema(parameters=[*LAST_OF, INCLUDE], responses=serializers.BackupPageSerializer)
     @action(**DETAIL_ACTION)
     def last(self, request: Request, pk: str) -> Response:
         """The newest backup of a Database, which is named by its id or its name."""
@@ -92,7 +115,7 @@ class BackupViewSet(RoleOfActions, mixins.ListModelMixin, mixins.RetrieveModelMi
         if "\0" in collection:  # PostgreSQL refuses to look for it
             raise invalid("collection", "No collection's name holds a NUL.")
         try:
-            return Response(self.get_serializer(newest_backup(pk, status=status, collection=collection)).data)
+            return self._page(newest_backup(pk, status=status, collection=collection))
         except Backup.DoesNotExist as error:
             raise Http404 from error
 

@@ -1,6 +1,6 @@
 """How backups, restores and verifications are shown, and what their requests hold."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -62,6 +62,18 @@ class BackupSerializer(JobSerializer):
     def get_path(self, backup: Backup) -> str | None:
         keys = [copy.key for copy in backup.copies.all() if copy.state != Copy.State.WRITING]
         return keys[0] if keys else None
+
+
+class BackupPageSerializer(BackupSerializer):
+    """One backup by itself, with its records where they are asked for (`?include=data`)."""
+
+    data = serializers.SerializerMethodField(  # type: ignore[assignment]  # hides Serializer.data of a nested one
+        help_text="The records of a small backup of a service; null unless they are asked for."
+    )
+
+    @extend_schema_field({"type": "array", "items": {}, "nullable": True})
+    def get_data(self, backup: Backup) -> list[Any] | None:
+        return cast(dict[str, Any], self.context).get("records")
 
 
 class NewBackupSerializer(BackupSerializer):

@@ -8,7 +8,7 @@ from typing import Any
 from backups.destinations import open_storage
 from backups.models import Backup, Copy
 from backups.pipeline.decode import DecodedReader, decode
-from backups.pipeline.encode import Digests
+from backups.pipeline.encode import Check, Digests, no_check
 from backups.selectors import stored_copy
 from backups.services.index import open_index
 from databases.engines.base import Readable
@@ -87,14 +87,18 @@ def digests_of(backup: Backup) -> Digests:
     )
 
 
-def require_key(backup: Backup, identities: Sequence[str]) -> None:
+def require_key(
+    backup: Backup,
+    identities: Sequence[str],
+    hint: str = "Give the age secret key with the request (identity).",
+) -> None:
     """Raises BackupError(code="missing_key") when the backup is encrypted and there is nothing to open it with."""
     if backup.encryption == "age" and not identities:
         raise BackupError(
             f"{backup.pk} is encrypted and this server holds no key for it.",
             code="missing_key",
             permanent=True,
-            hint="Give the age secret key with the request (identity).",
+            hint=hint,
         )
 
 
@@ -120,14 +124,17 @@ def _source(backup: Backup, copy: Copy, identities: Sequence[str], lease: Lease,
     require_key(backup, identities)
     return PlainSource(
         manifest=backup.manifest.get("engine", {}),
-        opened=_decoded(backup, copy, identities, lease),
+        opened=open_decoded(backup=backup, copy=copy, identities=identities, check=lease.check),
         open_index=partial(open_index, backup, identities=identities),
         reading=reading,
     )
 
 
 @contextmanager
-def _decoded(backup: Backup, copy: Copy, identities: Sequence[str], lease: Lease) -> Iterator[DecodedReader]:
+def open_decoded(
+    *, backup: Backup, copy: Copy, identities: Sequence[str], check: Check = no_check
+) -> Iterator[DecodedReader]:
+    """The plain bytes of one artefact, held against its digests at their end. `check` is called between blocks."""
     with (
         open_storage(copy.destination).open_stream(copy.key) as stored,
         decode(
@@ -136,7 +143,7 @@ def _decoded(backup: Backup, copy: Copy, identities: Sequence[str], lease: Lease
             encrypted=backup.encryption == "age",
             identities=identities,
             expected=digests_of(backup),
-            check=lease.check,
+            check=check,
         ) as reader,
     ):
         yield reader

@@ -24,8 +24,15 @@ def needed_role(view: Any, method: str) -> Role:
     return roles.get(getattr(view, "action", None) or method.lower(), default)
 
 
+def role_of_query(view: Any, request: Request) -> Role:
+    """What `?include=` asks for beside the action."""
+    included: dict[str, Role] = getattr(view, "include_roles", {})
+    return included.get(request.query_params.get("include", ""), Role.NONE)
+
+
 class HasRole(BasePermission):
     message = "Your role does not allow this."
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        return role_of_request(request) >= needed_role(view, request.method or "GET")
+        needed = max(needed_role(view, request.method or "GET"), role_of_query(view, request))
+        return role_of_request(request) >= needed

@@ -115,7 +115,8 @@ def _statuses(path: str, method: str, operation: dict[str, Any]) -> list[str]:
         found |= {"409", "413", "415", "422"}
     if "/token" in path:
         found |= {"401", "429"}
-    if path.endswith(("/download", "/last", "/inventory")) or "/downloads/" in path:
+    reads = any(parameter["name"] == "include" for parameter in operation.get("parameters", ()))
+    if reads or path.endswith(("/download", "/last", "/inventory")) or "/downloads/" in path:
         found |= {"409", "422"}
     if "/download" in path:
         found.add("416")

@@ -234,6 +234,19 @@ class Engine(ABC):
         return ()
 
     @classmethod
+    def records(cls, plain: bytes, manifest: Mapping[str, Any]) -> list[Any]:
+        """Of a service: the records in a small archive, as JSON values. Raises ValueError for what is no JSON.
+
+        Raises BackupError(code="unsupported") where an archive holds no records.
+        """
+        raise BackupError(
+            f"{cls.label} backups hold no records that could be shown.",
+            code="unsupported",
+            permanent=True,
+            hint="Download or restore the backup.",
+        )
+
+    @classmethod
     def require_restorable(cls, manifest: Mapping[str, Any], *, include: Sequence[str], delete_extra: bool) -> None:
         """Raises BackupError(code="unsupported") for a restore that this archive's format cannot give."""
         if delete_extra and "delete_extra" not in cls.supports:
