@@ -1,34 +1,56 @@
 """Cron schedules: what is valid, and when the next runs are. Pure functions."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from heapq import merge
-from itertools import groupby, islice
+from itertools import groupby, islice, takewhile
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 from cronsim import CronSim, CronSimError
 
 INHERIT = "inherit"
+SECOND = timedelta(seconds=1)
+WORDS = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+}
 
 
 def crons(schedule: Any) -> list[str]:
-    """A schedule as a list of cron expressions; none for null."""
+    """A schedule as a list of 5-field cron expressions; none for null."""
     if schedule is None or schedule == INHERIT:
         return []
-    return [schedule] if isinstance(schedule, str) else list(schedule)
+    given = [schedule] if isinstance(schedule, str) else schedule
+    return [WORDS.get(expression, expression) for expression in given]
+
+
+def sentence(schedule: Any) -> str:
+    """A valid schedule in plain English; empty for none."""
+    told = [CronSim(expression, datetime(2024, 1, 1, tzinfo=UTC)).explain() for expression in crons(schedule)]
+    return "; ".join(told)
 
 
 def schedule_fault(schedule: object) -> str | None:
     """What is wrong with a schedule, in words; None when it is valid."""
     if schedule is None or schedule == INHERIT:
         return None
-    if not isinstance(schedule, str | list) or not crons(schedule):
+    if not isinstance(schedule, str | list) or not schedule:
         return "A schedule is a 5-field cron expression, a list of them, 'inherit' or null."
-    given: list[object] = [*crons(schedule)]
+    given: list[object] = [schedule] if isinstance(schedule, str) else [*schedule]
     for expression in given:
-        if not isinstance(expression, str) or len(expression.split()) != 5:
+        if not isinstance(expression, str):
             return f"{expression!r} is not a 5-field cron expression such as '30 3 * * *'."
+        expression = WORDS.get(expression, expression)
+        if len(expression.split()) != 5:
+            return (
+                f"{expression!r} is not a 5-field cron expression such as '30 3 * * *', nor one of {', '.join(WORDS)}."
+            )
         try:
             next(CronSim(expression, datetime(2024, 1, 1, tzinfo=UTC)))
         except CronSimError as error:
@@ -51,6 +73,14 @@ def next_runs(schedule: Any, timezone: str, *, after: datetime, count: int = 5) 
     return [due for due, _ in islice(groupby(merge(*series)), count)]
 
 
-def _due(expression: str, after: datetime) -> Iterator[datetime]:
-    for due in CronSim(expression, after):
+def latest_runs(schedule: Any, timezone: str, *, after: datetime, until: datetime, count: int) -> list[datetime]:
+    """The newest due times after `after` and up to `until`, at most `count`, in UTC, the newest first."""
+    zone = ZoneInfo(timezone)
+    series = [_due(expression, (until + SECOND).astimezone(zone), reverse=True) for expression in crons(schedule)]
+    newest = (due for due, _ in groupby(merge(*series, reverse=True)))
+    return list(islice(takewhile(lambda due: due > after, newest), count))
+
+
+def _due(expression: str, start: datetime, *, reverse: bool = False) -> Iterator[datetime]:
+    for due in CronSim(expression, start, reverse=reverse):
         yield due.astimezone(UTC)

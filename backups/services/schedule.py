@@ -1,66 +1,131 @@
 """Slots: each due time of a schedule is recorded once, with what came of it."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import lru_cache
+from hashlib import sha256
 
 from django.db import IntegrityError, transaction
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
 from backups.models import Backup, Slot
 from backups.services.request import request_backup
-from databases.models import Database
-from databases.schedule import crons, next_runs
+from databases.blackouts import free_after
+from databases.models import Database, Policy
+from databases.schedule import latest_runs, next_runs
+from databases.selectors import schedule_of, site_policy
 from jobs.errors import BackupError
 from jobs.models import OPEN
 
 LATE = timedelta(minutes=2)
+REMEMBERED = 50  # due times of one outage that are recorded as missed, the newest
 
 
 def ensure_slots() -> int:
     """The sweeper's step: records and requests what is due, for every enabled Database. Returns the new slots."""
-    now = timezone.now()
-    scheduled = Database.objects.filter(enabled=True, schedule__isnull=False)
-    return sum(ensure_slot(database=database, now=now) for database in scheduled)
+    now, policy = timezone.now(), site_policy()
+    return sum(_ensure(database, policy, now) for database in _scheduled() if _is_due(database, policy, now))
 
 
-def ensure_slot(*, database: Database, now: datetime) -> int:
-    """Records the latest due time up to `now` unless it has a slot; 1 when it was recorded here, else 0.
+def ensure_slot(*, database_id: str, now: datetime) -> int:
+    """Records the newest due time up to `now` unless it has a slot, and those that were missed before it.
 
-    Two callers at once are harmless: the slot is unique. Later than two minutes is a catch-up.
+    Returns how many were recorded here. Callers side by side are harmless: a slot is unique. Later than two minutes
+    is a catch-up.
     """
-    due = _latest_due(database, now)
-    if due is None or Slot.objects.filter(database=database, due_at=due).exists():
+    return sum(_ensure(database, site_policy(), now) for database in _scheduled().filter(pk=database_id))
+
+
+def _scheduled() -> QuerySet[Database]:
+    """Each with the time of its last slot, in one query."""
+    last = Slot.objects.filter(database=OuterRef("pk")).order_by("-due_at").values("due_at")[:1]
+    return Database.objects.filter(enabled=True, schedule__isnull=False).annotate(last_due_at=Subquery(last))
+
+
+def _since(database: Database) -> datetime:
+    """After the last slot, and after the schedule's last change: no past is invented."""
+    last: datetime | None = getattr(database, "last_due_at", None)
+    return max(filter(None, [last, database.scheduled_since]))
+
+
+def _is_due(database: Database, policy: Policy, now: datetime) -> bool:
+    crons = schedule_of(database, policy)
+    if not crons:
+        return False
+    due = _next_due(tuple(crons), database.timezone, _since(database))
+    return due is not None and due <= now
+
+
+@lru_cache(maxsize=20_000)
+def _next_due(crons: tuple[str, ...], zone: str, after: datetime) -> datetime | None:
+    """Asked every round for every Database, and changes once a run: remembered."""
+    return next(iter(next_runs(list(crons), zone, after=after, count=1)), None)
+
+
+def _ensure(database: Database, policy: Policy, now: datetime) -> int:
+    crons = schedule_of(database, policy)
+    due = latest_runs(crons, database.timezone, after=_since(database), until=now, count=REMEMBERED + 1)
+    if not due:
         return 0
+    newest, *missed = due
+    with transaction.atomic():
+        return _decide(database, policy, newest, now) + _miss(database, missed)
+
+
+def _decide(database: Database, policy: Policy, due: datetime, now: datetime) -> int:
     late = now - due > LATE
+    if policy.paused:
+        return _skip(database, due, "schedules are paused")
     if late and database.catch_up == "none":
-        return _record(database, due, Slot.Outcome.SKIPPED, reason="missed, and catch_up is none")
+        return _skip(database, due, "missed, and catch_up is none")
     if Backup.objects.filter(database=database, status__in=OPEN).exists():
-        return _record(database, due, Slot.Outcome.SKIPPED, reason="an earlier backup still waits or runs")
-    outcome = Slot.Outcome.CAUGHT_UP if late else Slot.Outcome.REQUESTED
-    return _record(database, due, outcome, request=True)
+        return _skip(database, due, "an earlier backup still waits or runs")
+    start = free_after(policy.blackouts, max(due + _jitter(database, due, policy), now))
+    if start is None:
+        return _skip(database, due, "the blackouts leave no time")
+    return _request(
+        database, due, Slot.Outcome.CAUGHT_UP if late else Slot.Outcome.REQUESTED, start if start > now else None
+    )
 
 
-def _latest_due(database: Database, now: datetime) -> datetime | None:
-    """The newest due time after the last slot (or the schedule's last change, so that no past is invented)."""
-    if not crons(database.schedule):
-        return None
-    last = Slot.objects.filter(database=database).order_by("-due_at").values_list("due_at", flat=True).first()
-    start = max(filter(None, [last, database.scheduled_since]))
-    latest = None
-    while upcoming := [due for due in next_runs(database.schedule, database.timezone, after=start) if due <= now]:
-        latest = start = upcoming[-1]
-    return latest
+def _jitter(database: Database, due: datetime, policy: Policy) -> timedelta:
+    """The same whoever asks, and another for each Database and time."""
+    chance = int.from_bytes(sha256(f"{database.pk} {due.isoformat()}".encode()).digest()[:8])
+    return timedelta(seconds=chance % (policy.jitter_s + 1))
 
 
-def _record(database: Database, due: datetime, outcome: str, *, reason: str = "", request: bool = False) -> int:
+def _request(database: Database, due: datetime, outcome: str, start: datetime | None) -> int:
+    trigger = Backup.Trigger.CATCH_UP if outcome == Slot.Outcome.CAUGHT_UP else Backup.Trigger.SCHEDULE
     try:
         with transaction.atomic():
-            slot = Slot.objects.create(database=database, due_at=due, outcome=outcome, reason=reason)
-            if request:
-                trigger = Backup.Trigger.CATCH_UP if outcome == Slot.Outcome.CAUGHT_UP else Backup.Trigger.SCHEDULE
-                slot.backup = request_backup(database=database, type=database.scheduled_type, trigger=trigger)
-                slot.save(update_fields=["backup"])
+            slot = Slot.objects.create(database=database, due_at=due, outcome=outcome)
+            slot.backup = request_backup(
+                database=database, type=database.scheduled_type, trigger=trigger, scheduled_at=start
+            )
+            slot.save(update_fields=["backup"])
     except IntegrityError:
-        return 0
+        return 0  # somebody else recorded it
     except BackupError as error:
-        return _record(database, due, Slot.Outcome.SKIPPED, reason=str(error)[:200])
+        return _skip(database, due, str(error)[:200])
     return 1
+
+
+def _skip(database: Database, due: datetime, reason: str) -> int:
+    return _record([Slot(database=database, due_at=due, outcome=Slot.Outcome.SKIPPED, reason=reason)])
+
+
+def _miss(database: Database, missed: Iterable[datetime]) -> int:
+    """Due times before the newest one, at which nobody looked: one run stands for all of them."""
+    reason = "missed: nothing was running to start it"
+    return _record(Slot(database=database, due_at=due, outcome=Slot.Outcome.SKIPPED, reason=reason) for due in missed)
+
+
+def _record(slots: Iterable[Slot]) -> int:
+    """Leaves alone what somebody else recorded."""
+    return sum(
+        Slot.objects.get_or_create(
+            database=slot.database, due_at=slot.due_at, defaults={"outcome": slot.outcome, "reason": slot.reason}
+        )[1]
+        for slot in slots
+    )

@@ -24,6 +24,8 @@ from backupsite.health.selectors import QUEUE_AGE, SEEN_WITHIN, oldest_runnable
 from backupsite.management.sealed import sealed_columns, tokens_of
 from databases.engines import registry
 from databases.fields import decrypt
+from databases.selectors import site_policy
+from databases.services.beat import drift
 from jobs.errors import BackupError
 from jobs.selectors import alive
 
@@ -140,6 +142,16 @@ def processes() -> Found:
         yield FAIL, f"A job has waited {age.total_seconds():.0f} s although it could run.", "Is its queue served?"
 
 
+def schedules() -> Found:
+    if drifting := drift():
+        hint = "Beat's rows were changed behind its back; the sweeper mends them within minutes."
+        yield WARN, f"Beat is out of step: {', '.join(drifting[:5])}{'…' if len(drifting) > 5 else ''}", hint
+    else:
+        yield OK, "Beat rings as the schedules say", ""
+    if site_policy().paused:
+        yield WARN, "Schedules are paused: nothing is backed up by itself.", "Take the pause back in the Policy."
+
+
 def destinations() -> Found:
     found = list(Destination.objects.all())
     if not any(destination.is_default for destination in found):
@@ -163,5 +175,6 @@ CHECKS: dict[str, Callable[[], Found]] = {
     "clock": clock,
     "broker": broker,
     "processes": processes,
+    "schedules": schedules,
     "destinations": destinations,
 }

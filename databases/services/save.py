@@ -11,6 +11,7 @@ from databases.engines import registry
 from databases.fields import unseal
 from databases.models import RESERVED_IDS, Compression, Database
 from databases.schedule import schedule_fault, timezone_fault
+from databases.services.beat import keep_in_step
 from databases.services.build_engine import build_engine
 from jobs.errors import BackupError
 
@@ -24,7 +25,8 @@ def save_database(*, database: Database, values: Mapping[str, Any], create: bool
     is left out keeps its value, an empty one removes it. Raises ValidationError with every fault at once by field
     (`options.sslmode`), and BackupError(code="id_taken") when the id exists.
     """
-    if not create and _reschedules(database.pk, values):
+    reschedules = not create and _reschedules(database.pk, values)
+    if reschedules:
         database.scheduled_since = timezone.now()
     plain = {name: value for name, value in values.items() if name not in ("password", "options")}
     for name, value in plain.items():
@@ -36,6 +38,8 @@ def save_database(*, database: Database, values: Mapping[str, Any], create: bool
     try:
         with transaction.atomic():
             database.save(force_insert=create)
+            if create or reschedules:
+                keep_in_step(database_id=database.pk)
     except IntegrityError as error:
         raise BackupError(f"A Database with the id {database.pk!r} exists.", code="id_taken", permanent=True) from error
     return database

@@ -2,13 +2,18 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import Random
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from backups.models import Backup, Slot
-from backups.services.schedule import ensure_slot
-from databases.models import Database
+from backups.services.schedule import REMEMBERED, ensure_slot, ensure_slots
+from databases.models import Database, Policy
+from databases.schedule import latest_runs
 from databases.services.save import save_database
+from jobs.models import Status
 from tests.api import make_database, make_destination
 
 pytestmark = pytest.mark.django_db
@@ -24,7 +29,7 @@ def nightly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Database:
 
 
 def test_a_due_time_is_backed_up_once(nightly: Database) -> None:
-    assert [ensure_slot(database=nightly, now=DUE + timedelta(seconds=age)) for age in (-1, 5, 20)] == [0, 1, 0]
+    assert [ensure_slot(database_id=nightly.pk, now=DUE + timedelta(seconds=age)) for age in (-1, 5, 20)] == [0, 1, 0]
     slot = Slot.objects.get()
     assert (slot.due_at, slot.outcome) == (DUE, Slot.Outcome.REQUESTED)
     assert slot.backup is not None and slot.backup.trigger == Backup.Trigger.SCHEDULE
@@ -32,10 +37,127 @@ def test_a_due_time_is_backed_up_once(nightly: Database) -> None:
 
 def test_a_change_of_anything_else_right_after_the_due_time_loses_no_run(nightly: Database) -> None:
     save_database(database=nightly, values={"name": "New"}, create=False)
-    assert ensure_slot(database=Database.objects.get(), now=DUE + timedelta(seconds=20)) == 1
+    assert ensure_slot(database_id=nightly.pk, now=DUE + timedelta(seconds=20)) == 1
 
 
 @pytest.mark.parametrize("values", [{"schedule": "0 2 * * *"}, {"timezone": "Asia/Kolkata"}, {"enabled": False}])
 def test_a_change_of_the_schedule_invents_no_past(nightly: Database, values: dict[str, object]) -> None:
     save_database(database=nightly, values=values, create=False)
-    assert ensure_slot(database=Database.objects.get(), now=DUE + timedelta(seconds=20)) == 0
+    assert ensure_slot(database_id=nightly.pk, now=DUE + timedelta(seconds=20)) == 0
+
+
+def outcomes() -> list[tuple[datetime, str]]:
+    return [(slot.due_at, slot.outcome) for slot in Slot.objects.order_by("due_at")]
+
+
+def end_backups() -> None:
+    Backup.objects.update(status=Status.COMPLETED)
+
+
+def test_after_an_outage_one_run_stands_for_all_that_were_missed(nightly: Database) -> None:
+    after = DUE + timedelta(days=3, hours=2)
+    assert ensure_slot(database_id=nightly.pk, now=after) == 4
+    missed = [(DUE + timedelta(days=day), Slot.Outcome.SKIPPED) for day in range(3)]
+    assert outcomes() == [*missed, (DUE + timedelta(days=3), Slot.Outcome.CAUGHT_UP)]
+    assert Backup.objects.get().trigger == Backup.Trigger.CATCH_UP
+
+
+def test_after_a_long_outage_of_a_frequent_schedule_few_rows_are_made(nightly: Database) -> None:
+    Database.objects.update(schedule="* * * * *")
+    assert ensure_slot(database_id=nightly.pk, now=DUE + timedelta(days=90)) == REMEMBERED + 1
+    assert Backup.objects.count() == 1
+
+
+def test_who_does_not_catch_up_gets_nothing_for_a_missed_time(nightly: Database) -> None:
+    Database.objects.update(catch_up="none")
+    ensure_slot(database_id=nightly.pk, now=DUE + timedelta(hours=2))
+    assert outcomes() == [(DUE, Slot.Outcome.SKIPPED)]
+    assert not Backup.objects.exists()
+
+
+def test_nothing_piles_up_behind_a_backup_that_runs(nightly: Database) -> None:
+    ensure_slot(database_id=nightly.pk, now=DUE)
+    ensure_slot(database_id=nightly.pk, now=DUE + timedelta(days=1))
+    assert Backup.objects.count() == 1
+    assert "still waits or runs" in Slot.objects.get(due_at=DUE + timedelta(days=1)).reason
+
+
+def test_a_pause_of_the_site_is_the_reason_of_every_slot_in_it(nightly: Database) -> None:
+    Policy.objects.create(paused=True)
+    assert ensure_slot(database_id=nightly.pk, now=DUE) == 1
+    assert "paused" in Slot.objects.get().reason
+    assert not Backup.objects.exists()
+
+
+def test_a_blackout_puts_the_start_off_to_its_end(nightly: Database) -> None:
+    Policy.objects.create(blackouts=[{"from": "02:30", "to": "04:15"}])
+    ensure_slot(database_id=nightly.pk, now=DUE)
+    backup = Backup.objects.get()
+    assert (backup.status, backup.scheduled_at) == (Status.SCHEDULED, DUE.replace(hour=4, minute=15))
+
+
+def test_jitter_spreads_the_starts_and_is_the_same_whoever_asks(nightly: Database, tmp_path: Path) -> None:
+    Policy.objects.create(jitter_s=600)
+    starts = set()
+    for number in range(8):
+        database = make_database(pk=f"db-{number}", schedule="0 3 * * *", scheduled_since=nightly.scheduled_since)
+        ensure_slot(database_id=database.pk, now=DUE)
+        starts.add(Backup.objects.get(database=database).scheduled_at)
+    assert len(starts) > 4
+    assert all(start is None or DUE < start <= DUE + timedelta(seconds=600) for start in starts)
+
+
+def test_an_inherited_schedule_is_the_policys(nightly: Database) -> None:
+    Database.objects.update(schedule="inherit")
+    assert ensure_slot(database_id=nightly.pk, now=DUE) == 0
+    Policy.objects.create(schedule="0 3 * * *")
+    assert ensure_slot(database_id=nightly.pk, now=DUE) == 1
+
+
+def test_a_clock_that_steps_back_a_day_starts_nothing_twice(nightly: Database) -> None:
+    ensure_slot(database_id=nightly.pk, now=DUE)
+    end_backups()
+    for hours in (-24, -12, 0):
+        assert ensure_slot(database_id=nightly.pk, now=DUE + timedelta(hours=hours)) == 0
+    assert ensure_slot(database_id=nightly.pk, now=DUE + timedelta(days=1)) == 1
+
+
+def test_a_round_of_the_sweeper_takes_the_same_queries_for_many_databases_when_nothing_is_due(
+    nightly: Database, django_assert_num_queries: Any
+) -> None:
+    ensure_slot(database_id=nightly.pk, now=DUE)
+    for number in range(30):
+        make_database(pk=f"db-{number}", schedule="30 4 * * *", scheduled_since=DUE)
+    with django_assert_num_queries(2):
+        assert ensure_slots() == 0
+
+
+ZONES = ("America/New_York", "Europe/Berlin", "Australia/Lord_Howe", "America/Santiago", "Asia/Kolkata")
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_both_changes_of_the_clocks_give_one_run_a_day(nightly: Database, zone: str) -> None:
+    """At half past two, which one day of the year does not have and another has twice."""
+    start = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    due = latest_runs(["30 2 * * *"], zone, after=start, until=start + timedelta(days=365), count=1000)
+    days = [at.astimezone(ZoneInfo(zone)).date() for at in due]
+    assert len(days) == len(set(days)) == 365
+
+
+def test_four_hundred_days_with_outages_miss_nothing_and_run_nothing_twice(nightly: Database) -> None:
+    chance = Random(7)
+    Database.objects.update(schedule=["30 2 * * *", "0 3 31 * *"], timezone="America/New_York", scheduled_since=DUE)
+    now = DUE
+    last = DUE + timedelta(days=400)
+    while now < last:
+        now += timedelta(hours=chance.choice([1, 2, 3, 5, 60]))
+        Backup.objects.update(status=Status.COMPLETED)
+        ensure_slot(database_id=nightly.pk, now=now)
+    due = latest_runs(["30 2 * * *", "0 3 31 * *"], "America/New_York", after=DUE, until=now, count=1000)
+    recorded = dict(outcomes())
+    assert sorted(recorded) == sorted(due)
+    assert sum(at.astimezone(ZoneInfo("America/New_York")).day == 31 for at in due) > 7
+    runs = [at for at, outcome in recorded.items() if outcome != Slot.Outcome.SKIPPED]
+    assert Backup.objects.count() == len(runs)
+    for missed in set(recorded) - set(runs):
+        assert any(missed < run <= missed + timedelta(hours=61) for run in runs), "an outage ends with a catch-up"
