@@ -13,6 +13,7 @@ import pytest
 from tests.servers import keeper
 from tests.servers.apt import Missing
 from tests.servers.fetch import browser
+from tests.servers.mongodb import MongoServer
 from tests.servers.postgres import PostgresServer
 from tests.servers.redis import RedisServer
 from tests.servers.s3 import S3Server
@@ -85,6 +86,36 @@ def fresh_database() -> Iterator[Callable[[PostgresServer], str]]:
     yield make
     for server, name in made:
         server.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def mongodb_server() -> MongoServer:
+    """A replica set of one member with authentication on."""
+    found = _shared("mongodb")
+    assert isinstance(found, MongoServer)
+    return found
+
+
+@pytest.fixture(scope="session")
+def mongodb_tls() -> MongoServer:
+    """The same, which answers over TLS only."""
+    found = _shared("mongodb-tls")
+    assert isinstance(found, MongoServer)
+    return found
+
+
+@pytest.fixture
+def fresh_mongo_database(mongodb_server: MongoServer) -> Iterator[Callable[[], str]]:
+    """`fresh_mongo_database()` is a name nobody uses; what is written under it is gone after the test."""
+    made: list[str] = []
+
+    def make() -> str:
+        made.append(f"test_{secrets.token_hex(6)}")
+        return made[-1]
+
+    yield make
+    for name in made:
+        mongodb_server.drop_database(name)
 
 
 @pytest.fixture(scope="session")

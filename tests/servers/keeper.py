@@ -17,6 +17,7 @@ from typing import Any
 
 from tests.servers.apt import Missing
 from tests.servers.fetch import REPOSITORY, locked
+from tests.servers.mongodb import start_mongodb
 from tests.servers.postgres import start_postgres
 from tests.servers.process import ServerError
 from tests.servers.redis import start_redis
@@ -30,13 +31,18 @@ def _start(kind: str, folder: Path) -> AbstractContextManager[Any]:
             return start_postgres(int(version), folder)
         case "s3":
             return start_s3(folder)
+        case "mongodb":
+            return start_mongodb(folder, ssl=version == "tls")
         case "redis":
             return start_redis(folder)
     raise ValueError(kind)
 
 
 def shared(kind: str, room: Path, owner: int) -> Any:
-    """The server of that kind in this test run (`postgres-18`, `s3`, `redis`), started now if nobody did before."""
+    """The server of that kind in this test run, started now if nobody did before.
+
+    Kinds are `postgres-18` and other versions, `mongodb`, `mongodb-tls`, `s3` and `redis`.
+    """
     answer, failure = room / f"{kind}.pickle", room / f"{kind}.failed"
     with locked(room / f"{kind}.lock"):
         if failure.exists():

@@ -12,11 +12,13 @@ import psutil
 import pytest
 import redis
 from botocore.exceptions import ClientError
+from pymongo.errors import OperationFailure
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from tests.servers import keeper
 from tests.servers.fetch import REPOSITORY, postgres_bin, servers_folder
+from tests.servers.mongodb import MongoServer
 from tests.servers.postgres import CERTIFICATE_ROLE, PostgresServer, start_postgres
 from tests.servers.process import ServerError
 from tests.servers.redis import RedisServer
@@ -94,6 +96,15 @@ def test_s3_stores_and_refuses_a_wrong_key(s3: S3Server, s3_bucket: str) -> None
     stranger = S3Server(s3.endpoint_url, s3.access_key, "wrong")
     with pytest.raises(ClientError, match="SignatureDoesNotMatch"):
         stranger.client().get_object(Bucket=s3_bucket, Key="a key/ü")
+
+
+@pytest.mark.parametrize("kind", ["mongodb_server", "mongodb_tls"])
+def test_mongodb_is_a_replica_set_that_wants_its_password(kind: str, request: pytest.FixtureRequest) -> None:
+    server: MongoServer = request.getfixturevalue(kind)
+    with server.client() as client:
+        assert client.admin.command("hello")["setName"] == "rs0"
+    with server.client(username="", password="") as stranger, pytest.raises(OperationFailure):
+        stranger.list_database_names()
 
 
 def test_redis_wants_its_password(redis_server: RedisServer) -> None:

