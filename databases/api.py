@@ -40,7 +40,7 @@ OPTION_SHAPES: dict[str, dict[str, Any]] = {
     "float": {"type": "number"},
     "bool": {"type": "boolean"},
     "list": {"type": "array", "items": {"type": "string"}},
-    "dict": {"type": "object", "additionalProperties": True},
+    "dict": {"type": "object", "additionalProperties": {"type": "string"}},
 }
 
 

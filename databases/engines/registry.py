@@ -18,15 +18,15 @@ SHAPES: dict[str, tuple[type, ...]] = {
     "int": (int,),
     "float": (int, float),
     "bool": (bool,),
-    "dict": (dict,),
 }
+NOUNS = {"str": "A text", "int": "A whole number", "float": "A number", "bool": "true or false"}
 
 
 @dataclass(frozen=True)
 class OptionField:
     """One option, described well enough to make a serializer's or a form's field of it.
 
-    `type` is `str`, `int`, `float`, `bool`, `list` (of strings) or `dict`.
+    `type` is `str`, `int`, `float`, `bool`, `list` (of texts) or `dict` (from text to text).
     """
 
     name: str
@@ -70,23 +70,34 @@ def build(
     Shapes only are checked here; `validate` of the engine knows what the values mean.
     """
     engine = engine_class(kind)
-    fields = {field.name: field for field in option_fields(kind)}
-    faults = [_unknown(kind, name) for name in options if name not in fields]
-    values = {}
-    for name, value in options.items():
-        if name in fields:
-            try:
-                values[name] = _typed(fields[name], value)
-            except ValueError as error:
-                faults.append(f"{name}: {error}")
+    values, faults = _typed_options(kind, options)
     if faults:
+        told = " ".join(f"{name}: {text}" for name, text in faults.items())
+        known = ", ".join(field.name for field in option_fields(kind))
         raise BackupError(
-            f"Options of {kind}: {' '.join(faults)}",
-            code="invalid_options",
-            permanent=True,
-            hint=f"Known options: {', '.join(fields)}.",
+            f"Options of {kind}: {told}", code="invalid_options", permanent=True, hint=f"Known options: {known}."
         )
     return engine(connection, engine.Options(**values), settings)
+
+
+def option_faults(kind: str, options: Mapping[str, Any]) -> dict[str, str]:
+    """What keeps `build` from making an engine of these options, by option. Raises BackupError: unknown_engine."""
+    return _typed_options(kind, options)[1]
+
+
+def _typed_options(kind: str, options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    fields = {field.name: field for field in option_fields(kind)}
+    values: dict[str, Any] = {}
+    faults: dict[str, str] = {}
+    for name, value in options.items():
+        if name not in fields:
+            faults[name] = _unknown(kind, name)
+            continue
+        try:
+            values[name] = _typed(fields[name], value)
+        except ValueError as error:
+            faults[name] = str(error)
+    return values, faults
 
 
 def _option_field(field: "dataclasses.Field[Any]", hint: Any) -> OptionField:
@@ -112,7 +123,7 @@ def _option_field(field: "dataclasses.Field[Any]", hint: Any) -> OptionField:
 
 def _unknown(kind: str, name: str) -> str:
     owners = [other for other in kinds() if other != kind and any(f.name == name for f in option_fields(other))]
-    return f"{name} belongs to {', '.join(owners)}." if owners else f"{name} is unknown."
+    return f"It belongs to {', '.join(owners)}." if owners else f"{kind} has no such option."
 
 
 def _typed(field: OptionField, value: Any) -> Any:
@@ -121,10 +132,14 @@ def _typed(field: OptionField, value: Any) -> Any:
         return None
     if field.type == "list":
         if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
-            raise ValueError("a list of texts is wanted.")
+            raise ValueError("A list of texts is wanted.")
         return tuple(value)
+    if field.type == "dict":
+        if not isinstance(value, dict) or not all(isinstance(item, str) for item in (*value, *value.values())):
+            raise ValueError("A mapping of texts is wanted.")
+        return value
     if not isinstance(value, SHAPES[field.type]) or (isinstance(value, bool) and field.type != "bool"):
-        raise ValueError(f"a value of type {field.type} is wanted.")
+        raise ValueError(f"{NOUNS[field.type]} is wanted.")
     if field.choices and value not in field.choices:
-        raise ValueError(f"one of {', '.join(field.choices)} is wanted.")
+        raise ValueError(f"One of {', '.join(field.choices)} is wanted.")
     return value

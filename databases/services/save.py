@@ -96,8 +96,10 @@ def _engine_faults(database: Database) -> dict[str, Any]:
     try:
         engine = build_engine(database=database)
     except BackupError as error:
-        field = "engine" if error.code == "unknown_engine" else "options"
-        return {field: [str(error)]}
+        if error.code != "invalid_options":
+            return {"engine": [str(error)]}
+        options = {**database.options, **unseal(database.secrets).get("options", {})}
+        return {f"options.{name}": [text] for name, text in registry.option_faults(database.engine, options).items()}
     faults = {name: [text] for name, text in engine.validate(engine.connection, engine.options).items()}
     if database.scheduled_type not in engine.supports:
         faults["scheduled_type"] = [f"{engine.label} has no {database.scheduled_type} backups."]
