@@ -1,4 +1,4 @@
-"""The S3 client, made when it is needed, and its errors in words an operator can act on. Importing it imports boto3."""
+"""The S3 client, made when it is needed. Importing it imports boto3."""
 
 import os
 import ssl
@@ -6,13 +6,17 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import boto3
+import botocore.session
 from botocore import exceptions as boto
 from botocore.config import Config
+from botocore.httpsession import get_cert_path
 from urllib3.exceptions import HTTPError
 
+from databases.engines.s3_bucket.faults import NO_ROLE, translate
 from databases.engines.s3_bucket.options import S3Options
 from jobs.errors import BackupError
 
@@ -23,67 +27,46 @@ T = TypeVar("T")
 
 PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0)
 TOOL_VERSION = f"boto3 {boto3.__version__}"
-_CONNECT_S, _READ_S = 10, 60
+CONNECT_S, READ_S = 10, 60
 
-_KEYS = ("auth", True, "Check the access key and the secret key.")
-_DENIED = ("permission", True, "Allow these credentials to list the bucket and to read its objects.")
-_BUSY = ("busy", False, "The store asks for fewer requests: lower `parallel`, or wait.")
-_REGION = ("region", True, "Set the Database's region to the bucket's own.")
-_GONE = ("not_found", True, "Check the bucket's name, the region and the endpoint.")
-_CHANGED = ("object_changed", False, "It was replaced while it was being read.")
-_FAULTS = {  # S3's code -> our code, permanent, hint
-    "InvalidAccessKeyId": _KEYS,
-    "SignatureDoesNotMatch": _KEYS,
-    "InvalidToken": _KEYS,
-    "ExpiredToken": _KEYS,
-    "AccessDenied": _DENIED,
-    "AllAccessDisabled": _DENIED,
-    "AccountProblem": _DENIED,
-    "403": _DENIED,
-    "InvalidBucketName": _GONE,
-    "NoSuchBucket": _GONE,
-    "NoSuchKey": ("object_missing", True, ""),
-    "NoSuchVersion": ("object_missing", True, ""),
-    "404": ("object_missing", True, ""),
-    "RequestTimeTooSkewed": ("clock", False, "Set this host's clock (NTP)."),
-    "AuthorizationHeaderMalformed": _REGION,
-    "PermanentRedirect": _REGION,
-    "301": _REGION,
-    "PreconditionFailed": _CHANGED,
-    "412": _CHANGED,
-    "InvalidRange": _CHANGED,
-    "416": _CHANGED,
-    "InvalidObjectState": (
-        "archived",
-        True,
-        "Restore it from its archive class (S3 Glacier) first, or leave it out with `exclude`.",
-    ),
-    "SlowDown": _BUSY,
-    "503": _BUSY,
-    "ServiceUnavailable": _BUSY,
-    "Throttling": _BUSY,
-    "RequestTimeout": _BUSY,
-    "InternalError": ("store_error", False, ""),
-    "BadDigest": ("corrupt", False, "The bytes changed on their way to the store."),
-}
-_LOST = (boto.ConnectionError, boto.HTTPClientError, boto.IncompleteReadError, HTTPError, OSError)
-_AGAIN = ("unreachable", "busy", "store_error")
+AGAIN = ("unreachable", "busy", "store_error")
+
+
+@dataclass(frozen=True)
+class Session:
+    """A client, and what it was made of."""
+
+    client: "S3Client"
+    ca_file: str
+    credentials: Any
+
+    def tls_context(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=self.ca_file or None)
 
 
 @contextmanager
 def connected(options: S3Options, *, connections: int = 1) -> Iterator["S3Client"]:
-    """A client for up to `connections` threads. Raises BackupError: tls, endpoint, auth (no role found later)."""
+    """A client for up to `connections` threads. Raises BackupError: tls, endpoint, auth."""
+    with opened(options, connections=connections) as session:
+        yield session.client
+
+
+@contextmanager
+def opened(options: S3Options, *, connections: int = 1) -> Iterator[Session]:
+    """As `connected`, with what is needed to sign requests without the client."""
     with _ca_file(options.ca) as verify:
         try:
-            client: S3Client = boto3.session.Session().client(
+            core = botocore.session.get_session()
+            if options.access_key:
+                core.set_credentials(options.access_key, options.secret_key)
+            client: S3Client = boto3.session.Session(botocore_session=core).client(
                 "s3",
                 endpoint_url=options.endpoint_url or None,
                 region_name=options.region or None,
-                aws_access_key_id=options.access_key or None,
-                aws_secret_access_key=options.secret_key or None,
                 verify=verify,
                 config=_config(options, connections),
             )
+            credentials = core.get_credentials()
         except (ValueError, boto.BotoCoreError) as error:
             raise BackupError(
                 "The S3 client cannot be made for this endpoint and region.",
@@ -91,8 +74,11 @@ def connected(options: S3Options, *, connections: int = 1) -> Iterator["S3Client
                 permanent=True,
                 hint="Write the endpoint as https://host or https://host:port.",
             ) from error
+        if credentials is None:
+            raise NO_ROLE.error(options.bucket)
         try:
-            yield client
+            ca_file = verify or core.get_config_variable("ca_bundle") or get_cert_path(True) or ""
+            yield Session(client, ca_file, credentials)
         finally:
             client.close()
 
@@ -104,8 +90,8 @@ def _config(options: S3Options, connections: int) -> Config:
     }
     return Config(
         signature_version="s3v4",
-        connect_timeout=_CONNECT_S,
-        read_timeout=_READ_S,
+        connect_timeout=CONNECT_S,
+        read_timeout=READ_S,
         max_pool_connections=connections,
         retries={"total_max_attempts": 3, "mode": "standard"},
         tcp_keepalive=True,
@@ -145,58 +131,6 @@ def call(operation: Callable[..., T], *, what: str, patience: threading.Event | 
             return operation(**parameters)
         except (boto.BotoCoreError, boto.ClientError, HTTPError, OSError) as error:
             failure = translate(error, what)
-            pause = next(pauses, None) if failure.code in _AGAIN else None
+            pause = next(pauses, None) if failure.code in AGAIN else None
             if pause is None or patience is None or patience.wait(pause):
                 raise failure from error
-
-
-def s3_code(error: BaseException | None) -> str:
-    """S3's own code of an error, empty where it has none."""
-    return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, boto.ClientError) else ""
-
-
-def translate(error: Exception, what: str) -> BackupError:
-    """`error` of the S3 client as an expected failure."""
-    if isinstance(error, boto.ClientError):
-        return _refused(error, what)
-    if isinstance(error, boto.NoCredentialsError | boto.PartialCredentialsError | boto.CredentialRetrievalError):
-        return BackupError(
-            f"{what}: this host has no S3 credentials.",
-            code="auth",
-            permanent=True,
-            hint="Give the Database an access key and a secret key, or this host a role.",
-        )
-    if isinstance(error, boto.SSLError) and "certificate" in str(error).lower():
-        return BackupError(
-            f"{what}: the store's TLS certificate is not trusted.",
-            code="tls",
-            permanent=True,
-            hint="Give the Database the CA that signed it, and the host name it was issued for.",
-        )
-    if isinstance(error, boto.SSLError) and "WRONG_VERSION_NUMBER" in str(error):
-        return BackupError(
-            f"{what}: the store does not speak TLS there.",
-            code="tls",
-            permanent=True,
-            hint="Use http:// in the endpoint, or the port that speaks TLS.",
-        )
-    if isinstance(error, _LOST):
-        return BackupError(
-            f"{what}: the connection to the store failed ({type(error).__name__}).",
-            code="unreachable",
-            hint="Check the endpoint, the network and whether the store runs.",
-        )
-    return BackupError(f"{what}: {error}", code="store_error", permanent=True)
-
-
-def _refused(error: boto.ClientError, what: str) -> BackupError:
-    found, status = s3_code(error), int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    default = ("store_error", 400 <= status < 500, "") if status != 503 else _BUSY
-    code, permanent, hint = _FAULTS.get(found, default)
-    said = error.response.get("Error", {}).get("Message", "")
-    if code == "auth":
-        said = ""  # some stores repeat the key they were given
-    if found == "InvalidRequest" and "encrypt" in said.lower():
-        code, permanent = "customer_key", True
-        hint = "Objects under a customer's own key (SSE-C) cannot be read: leave them out with `exclude`."
-    return BackupError(f"{what}: the store answered {found} {said}".strip(), code=code, permanent=permanent, hint=hint)
