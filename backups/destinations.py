@@ -3,6 +3,7 @@
 from functools import lru_cache
 
 from backups.models import Destination
+from backups.registry import other_objects
 from backups.storage.base import DestinationReport, ObjectStorage
 from backups.storage.local import LocalStorage
 from databases.fields import unseal
@@ -39,10 +40,11 @@ def _s3(**settings: str) -> ObjectStorage:
 def check_destination(destination: Destination) -> DestinationReport:
     """Writes, reads back, lists and deletes a small object.
 
-    A Destination that holds no copies yet is made ready first (a folder and its marker); one that holds some must have
-    its marker, or a disk that is not mounted would pass for an empty one.
+    A Destination that holds nothing yet is made ready first (a folder and its marker); one that holds something must
+    have its marker, or a disk that is not mounted would pass for an empty one.
     """
     try:
-        return open_storage(destination).check(create=not destination.copies.exists())
+        empty = not destination.copies.exists() and not other_objects(destination.pk)
+        return open_storage(destination).check(create=empty)
     except BackupError as error:
         return DestinationReport(ok=False, error=error.message, code=error.code, hint=error.hint)

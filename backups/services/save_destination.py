@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 
 from backups.destinations import open_storage
 from backups.models import Copy, DatabaseDestination, Destination
+from backups.registry import other_objects
 from backups.storage.keys import validate_key
 from databases.fields import unseal
 from databases.models import RESERVED_IDS
@@ -56,9 +57,9 @@ def save_destination(*, destination: Destination, values: Mapping[str, Any], cre
 def _refuse_move(destination: Destination) -> None:
     """A run that is about to write takes the same lock: it sees the new place, or we see its copy."""
     Destination.objects.select_for_update().get(pk=destination.pk)
-    if destination.copies.exists():
+    if destination.copies.exists() or other_objects(destination.pk):
         raise BackupError(
-            f"Destination {destination.pk} holds copies: it cannot be moved.",
+            f"Destination {destination.pk} holds artefacts: it cannot be moved.",
             code="wrong_state",
             permanent=True,
             hint="Add another Destination for the new place.",
@@ -68,10 +69,10 @@ def _refuse_move(destination: Destination) -> None:
 def delete_destination(*, destination: Destination) -> None:
     """Raises BackupError(code="wrong_state") while copies are there or a Database names it."""
     with transaction.atomic():
-        copies = Copy.objects.filter(destination=destination).count()
+        copies = Copy.objects.filter(destination=destination).count() + other_objects(destination.pk)
         named_by = DatabaseDestination.objects.filter(destination=destination).values_list("database_id", flat=True)
         if copies or named_by:
-            users = f"{copies} copies are stored there" if copies else f"named by {', '.join(named_by[:5])}"
+            users = f"{copies} artefacts are stored there" if copies else f"named by {', '.join(named_by[:5])}"
             raise BackupError(f"Destination {destination.pk} is in use: {users}.", code="wrong_state", permanent=True)
         destination.delete()
 
