@@ -9,22 +9,25 @@ from backups.models import Backup, Copy, Destination, Restore, Verification
 from backups.registry import readers
 from databases.engines import registry
 from databases.engines.base import StoredPlace
-from databases.models import Database
+from databases.models import Database, Policy
 from jobs.errors import BackupError
 from jobs.models import OPEN, Status
 
 
 def databases_with_states() -> QuerySet[Database]:
-    """Databases, each with its newest backup and its newest completed one, in one query."""
+    """Databases with their newest backups, and with what they need of the site's policy to be due; in one query."""
     newest = Backup.objects.filter(database=OuterRef("pk")).order_by("-created_at", "-pk")
     completed = newest.filter(status=Status.COMPLETED).order_by("-finished_at")
     proven = newest.filter(proven_at__isnull=False).order_by("-proven_at")
+    policy = Policy.objects.all()
     return Database.objects.annotate(
         last_backup_id=Subquery(newest.values("pk")[:1]),
         last_backup_status=Subquery(newest.values("status")[:1]),
         last_backup_finished_at=Subquery(newest.values("finished_at")[:1]),
         last_completed_at=Subquery(completed.values("finished_at")[:1]),
         last_proven_at=Subquery(proven.values("proven_at")[:1]),
+        site_schedule=Subquery(policy.values("schedule")[:1]),
+        site_paused=Subquery(policy.values("paused")[:1]),
     ).prefetch_related("placements")
 
 

@@ -4,6 +4,7 @@ Rooms above extend the serializer and the view with what they promise about a Da
 """
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, ClassVar
 
 import django_filters
@@ -18,8 +19,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from databases.engines import registry
-from databases.models import CatchUp, Compression, Database, Encryption, ScheduledType, make_database_id
-from databases.schedule import crons, next_runs
+from databases.models import CatchUp, Compression, Database, Encryption, Policy, ScheduledType, make_database_id
+from databases.schedule import INHERIT, next_runs, schedule_fault, sentence, timezone_fault
+from databases.selectors import next_runs_of, retention_of, schedule_of, site_policy
 from databases.services.check import check_database, read_inventory
 from databases.services.delete import delete_database
 from databases.services.save import save_database
@@ -117,6 +119,7 @@ class DatabaseSerializer(StrictSerializer):
     enabled = serializers.BooleanField(required=False)
     schedule = ScheduleField(allow_null=True, required=False)
     timezone = serializers.CharField(max_length=63, required=False)
+    schedule_sentence = serializers.SerializerMethodField(help_text="What applies, in plain English; empty for none.")
     next_run_at = serializers.SerializerMethodField()
     next_runs = serializers.SerializerMethodField()
     scheduled_type = serializers.ChoiceField(
@@ -151,6 +154,11 @@ class DatabaseSerializer(StrictSerializer):
             raise serializers.ValidationError("The id of a Database cannot change.")
         return given
 
+    @cached_property
+    def policy(self) -> Policy:
+        """The site's, read once an answer."""
+        return site_policy()
+
     def get_has_password(self, database: Database) -> bool:
         return "password" in database.secret_names
 
@@ -165,21 +173,44 @@ class DatabaseSerializer(StrictSerializer):
 
     @extend_schema_field({"type": "array", "items": {"type": "string", "format": "date-time"}})
     def get_next_runs(self, database: Database) -> list[Any]:
-        if not database.enabled:
-            return []
-        now = timezone.now()
         field = serializers.DateTimeField()
-        return [field.to_representation(at) for at in next_runs(database.schedule, database.timezone, after=now)]
+        due = next_runs_of(database, self.policy, after=timezone.now())
+        return [field.to_representation(at) for at in due]
+
+    def get_schedule_sentence(self, database: Database) -> str:
+        return sentence(schedule_of(database, self.policy))
 
     @extend_schema_field(EffectiveSerializer)
     def get_effective(self, database: Database) -> dict[str, Any]:
         encrypted = database.encryption == Encryption.AGE
         recipients = database.encryption_recipients or settings.BACKUPSITE_AGE_RECIPIENTS
         return {
-            "schedule": crons(database.schedule),
-            **{name: getattr(database, name) or 0 for name in KEEPS},
+            "schedule": schedule_of(database, self.policy),
+            **retention_of(database, self.policy),
             "encryption_recipients": list(recipients) if encrypted else [],
         }
+
+
+class ScheduleQuestionSerializer(StrictSerializer):
+    """What a schedule would mean, before it is saved."""
+
+    schedule = ScheduleField(allow_null=True)
+    timezone = serializers.CharField(max_length=63, default="UTC")
+
+    def validate_schedule(self, schedule: Any) -> Any:
+        if fault := schedule_fault(schedule):
+            raise serializers.ValidationError(fault)
+        return site_policy().schedule if schedule == INHERIT else schedule
+
+    def validate_timezone(self, name: str) -> str:
+        if fault := timezone_fault(name):
+            raise serializers.ValidationError(fault)
+        return name
+
+
+class ScheduleAnswerSerializer(serializers.Serializer[Any]):
+    sentence = serializers.CharField(help_text="In plain English; empty for none.")
+    next_runs = serializers.ListField(child=serializers.DateTimeField())
 
 
 class CheckSerializer(serializers.Serializer[Any]):
@@ -217,6 +248,24 @@ class DatabaseFilters(django_filters.FilterSet):
     class Meta:
         model = Database
         fields: ClassVar[list[str]] = []
+
+
+class ScheduleViewSet(RoleOfActions, viewsets.GenericViewSet[Database]):
+    """Schedules, before they are saved."""
+
+    queryset = Database.objects.none()
+    serializer_class = ScheduleQuestionSerializer
+    roles = {"preview": Role.VIEWER}
+
+    @extend_schema(request=ScheduleQuestionSerializer, responses=ScheduleAnswerSerializer)
+    @action(detail=False, methods=["post"])
+    def preview(self, request: Request) -> Response:
+        """A schedule in plain English, and its next five due times. Changes nothing."""
+        asked = self.get_serializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        schedule, zone = asked.validated_data["schedule"], asked.validated_data["timezone"]
+        due = next_runs(schedule, zone, after=timezone.now())
+        return Response(ScheduleAnswerSerializer({"sentence": sentence(schedule), "next_runs": due}).data)
 
 
 class DatabaseViewSet(

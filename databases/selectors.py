@@ -1,10 +1,11 @@
 """Reads about Databases."""
 
+from datetime import datetime
+
 from databases.engines import registry
 from databases.engines.base import Connection
 from databases.models import Database, Policy
-from databases.schedule import INHERIT, crons
-
+from databases.schedule import INHERIT, crons, next_runs
 
 LIMITS = ("retention_days", "max_backups")
 TIERS = ("keep_daily", "keep_weekly", "keep_monthly", "keep_yearly")
@@ -18,6 +19,13 @@ def site_policy() -> Policy:
 def schedule_of(database: Database, policy: Policy) -> list[str]:
     """The crons that apply; none when the Database runs on demand only."""
     return crons(policy.schedule if database.schedule == INHERIT else database.schedule)
+
+
+def next_runs_of(database: Database, policy: Policy, *, after: datetime, count: int = 5) -> list[datetime]:
+    """When schedules are due next, in UTC; none while it is disabled or schedules are paused."""
+    if policy.paused or not database.enabled:
+        return []
+    return next_runs(schedule_of(database, policy), database.timezone, after=after, count=count)
 
 
 def retention_of(database: Database, policy: Policy) -> dict[str, int]:

@@ -21,9 +21,8 @@ from databases.admin.form import DatabaseForm
 from databases.admin.pages import DatabasePages
 from databases.admin.words import words_of
 from databases.engines import registry
-from databases.models import Database
-from databases.schedule import next_runs
-from databases.selectors import address_of
+from databases.models import Database, Policy
+from databases.selectors import address_of, next_runs_of
 from databases.services.delete import delete_database
 from jobs.admin.pages import posted
 from jobs.errors import BackupError
@@ -70,8 +69,9 @@ class DatabaseAdmin(DatabasePages):
         return distance(database.last_completed_at)
 
     @display(description="Next")
-    def next_run(self, database: Database) -> Any:
-        due = next_runs(database.schedule, database.timezone, after=timezone.now(), count=1) if database.enabled else []
+    def next_run(self, database: Any) -> Any:
+        policy = Policy(schedule=database.site_schedule, paused=bool(database.site_paused))
+        due = next_runs_of(database, policy, after=timezone.now(), count=1)
         return moment(due[0]) if due else "on demand"
 
     @display(description="Enabled", boolean=True, ordering="enabled")

@@ -11,6 +11,7 @@ from backups.api.destinations import DestinationViewSet
 from backups.api.runs import RestoreViewSet, VerificationViewSet
 from backupsite.api.idempotency import Idempotent
 from backupsite.api.keys import ApiKeyViewSet
+from databases.api import ScheduleViewSet
 
 
 class Router(SimpleRouter):
@@ -30,6 +31,7 @@ class Router(SimpleRouter):
 
 router = Router()
 router.register("databases", DatabaseViewSet, "database")
+router.register("schedules", ScheduleViewSet, "schedule")
 router.register("backups", BackupViewSet, "backup")
 router.register("restores", RestoreViewSet, "restore")
 router.register("verifications", VerificationViewSet, "verification")

@@ -3,6 +3,8 @@
 from typing import Any
 
 from django import forms
+from django.urls import reverse
+from django.utils.html import format_html
 
 from databases.admin.options import FIRST, option_field
 from databases.engines import registry
@@ -12,9 +14,13 @@ from databases.schedule import INHERIT, crons
 from jobs.admin.forms import KEEP, LinesField, PageForm, SecretField, Section
 
 SCHEDULES = (
-    (INHERIT, "The site's own schedule (none yet: on demand)"),
+    (INHERIT, "As the site's policy says"),
     ("own", "At these times"),
     ("none", "Only on demand"),
+)
+TIMES = (
+    "Cron expressions, one a line: minute, hour, day of month, month, day of week; or @daily and the like. "
+    "'30 3 * * *' is every night at 03:30."
 )
 KEEPING = (
     "Stored, not applied yet: nothing is deleted by age or count. "
@@ -46,11 +52,7 @@ class DatabaseForm(PageForm):
     password = SecretField()
     enabled = forms.BooleanField(required=False, initial=True, help_text="A disabled Database is not backed up.")
     schedule = forms.ChoiceField(choices=SCHEDULES, initial=INHERIT)
-    times = LinesField(
-        label="Times",
-        help_text="Cron expressions, one a line: minute, hour, day of month, month, day of week. "
-        "'30 3 * * *' is every night at 03:30.",
-    )
+    times = LinesField(label="Times")
     timezone = forms.CharField(max_length=63, initial="UTC", help_text="The times are meant in this IANA timezone.")
     scheduled_type = forms.ChoiceField(
         choices=ScheduledType.choices,
@@ -94,6 +96,13 @@ class DatabaseForm(PageForm):
             self.fields[name] = option_field(option, is_set=name in set_already)
         self.folded = frozenset(name for name, option in self.options.items() if option.name not in FIRST)
         self.sections = self._sections()
+        self.fields["times"].help_text = format_html(
+            '{}<span class="bks-preview" hx-get="{}" hx-include="[name=schedule],[name=times],[name=timezone]" '
+            'hx-trigger="load, input from:[name=times] delay:300ms, input from:[name=timezone] delay:300ms, '
+            'change from:[name=schedule]"></span>',
+            TIMES,
+            reverse("admin:databases_database_preview_schedule"),
+        )
 
     def _fit_connection(self, set_already: list[str]) -> None:
         engine = registry.engine_class(self.engine)

@@ -1,17 +1,19 @@
 """The page of a Database: what it is, when it is due, and whether it can be reached."""
 
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 from django.utils import timezone
+from django.views.decorators.http import require_safe
 
 from databases.admin.options import option_label
 from databases.admin.words import words_of
 from databases.models import Database
-from databases.schedule import next_runs
-from databases.selectors import address_of
+from databases.schedule import INHERIT, crons, next_runs, schedule_fault, sentence, timezone_fault
+from databases.selectors import address_of, next_runs_of, schedule_of, site_policy
 from databases.services.check import check_database
 from jobs.admin.pages import PageAdmin
 
@@ -20,17 +22,39 @@ class DatabasePages(PageAdmin):
     page_template = "databases/page.html"
 
     def page_routes(self) -> list[URLPattern]:
-        return [self.post_route("check", self.check_connection, self.run_role)]
+        preview = self.admin_site.admin_view(require_safe(self.preview_schedule))
+        return [
+            path("preview-schedule/", preview, name="databases_database_preview_schedule"),
+            self.post_route("check", self.check_connection, self.run_role),
+        ]
 
     def page_context(self, request: HttpRequest, obj: Database) -> dict[str, Any]:
+        policy = site_policy()
         return {
             "engine": words_of(obj.engine),
             "address": address_of(obj),
             "facts": _facts(obj),
             "secrets": [option_label(name.removeprefix("options.")) for name in obj.secret_names],
-            "next_runs": next_runs(obj.schedule, obj.timezone, after=timezone.now()) if obj.enabled else [],
+            "next_runs": next_runs_of(obj, policy, after=timezone.now()),
+            "sentence": sentence(schedule_of(obj, policy)),
+            "inherits": obj.schedule == INHERIT,
+            "paused": policy.paused,
             "check_url": self.address(obj, "check"),
         }
+
+    def preview_schedule(self, request: HttpRequest) -> HttpResponse:
+        """What the form says about the times while they are typed."""
+        zone = request.GET.get("timezone") or "UTC"
+        times = [line.strip() for line in request.GET.get("times", "").splitlines() if line.strip()]
+        own = request.GET.get("schedule") == "own"
+        schedule = crons(times if own else site_policy().schedule if request.GET.get("schedule") == INHERIT else None)
+        fault = timezone_fault(zone) or (schedule_fault(schedule) if schedule else "")
+        said: dict[str, Any] = {"fault": fault, "timezone": zone}
+        if not fault:
+            due = next_runs(schedule, zone, after=timezone.now())
+            said |= {"sentence": sentence(schedule), "next_runs": [at.astimezone(ZoneInfo(zone)) for at in due]}
+        with timezone.override(None if fault else ZoneInfo(zone)):
+            return self.render(request, "databases/schedule_preview.html", **said)
 
     def check_connection(self, request: HttpRequest, database: Database) -> HttpResponse:
         """The report, for the place on the page that asked for it."""

@@ -7,7 +7,7 @@ from django.test.utils import CaptureQueriesContext
 from backups.models import Backup
 from backups.pipeline.keys import generate_identity
 from databases.fields import unseal
-from databases.models import Database
+from databases.models import Database, Policy
 from tests.api import api, make_backup, make_database, make_destination
 
 pytestmark = pytest.mark.django_db
@@ -261,3 +261,27 @@ def test_a_level_that_every_backup_would_fail_with_is_refused(compression: str, 
     make_database()
     body = {"compression": compression, "compression_level": level}
     assert api().patch("/api/databases/shop", body, format="json").status_code == status
+
+
+@pytest.mark.django_db
+def test_an_inherited_schedule_shows_what_applies() -> None:
+    make_database(schedule="inherit", timezone="Europe/Berlin")
+    assert api().get("/api/databases/shop").json()["next_runs"] == []
+    Policy.objects.create(schedule="30 3 * * *", retention_days=30)
+    body = api().get("/api/databases/shop").json()
+    assert body["schedule_sentence"] == "At 03:30 every day"
+    assert len(body["next_runs"]) == 5
+    assert body["effective"]["retention_days"] == 30
+    Policy.objects.update(paused=True)
+    assert api().get("/api/databases/shop").json()["next_run_at"] is None
+
+
+@pytest.mark.django_db
+def test_a_schedule_can_be_asked_what_it_means_before_it_is_saved() -> None:
+    answer = api("viewer").post("/api/schedules/preview", {"schedule": ["@daily", "0 12 * * 1"]}, format="json")
+    assert answer.status_code == 200
+    assert answer.json()["sentence"] == "At 00:00 every day; At 12:00 on Monday"
+    assert len(answer.json()["next_runs"]) == 5
+    wrong = api("viewer").post("/api/schedules/preview", {"schedule": "x", "timezone": "Mars"}, format="json")
+    assert wrong.status_code == 400
+    assert {error["field"] for error in wrong.json()["errors"]} == {"schedule", "timezone"}

@@ -28,7 +28,34 @@ def test_the_form_of_a_database_says_what_it_needs_and_what_is_not_applied(log_i
     assert "port" not in marked_as_required(page)
     assert 'placeholder="5432"' in page
     assert "Stored, not applied yet: nothing is deleted by age or count." in page
-    assert "schedule (none yet: on demand)" in page
+    assert "preview-schedule" in page
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (
+            {"schedule": "own", "times": "30 3 * * *\n", "timezone": "Asia/Kolkata"},
+            ["At 03:30 every day.", "(Asia/Kolkata)"],
+        ),
+        ({"schedule": "own", "times": "@daily", "timezone": "UTC"}, ["At 00:00 every day."]),
+        ({"schedule": "own", "times": "30 25 * * *", "timezone": "UTC"}, ["is not a cron expression"]),
+        ({"schedule": "own", "times": "30 3 * * *", "timezone": "Mars"}, ["is not an IANA timezone"]),
+    ],
+)
+def test_the_times_are_explained_while_they_are_typed(log_in: LogIn, asked: dict[str, str], told: list[str]) -> None:
+    answer = log_in("viewer").get("/admin/databases/database/preview-schedule/", asked).content.decode()
+    for text in told:
+        assert text in answer
+    if "not" not in told[0]:
+        assert answer.count("03:30" if "Kolkata" in str(asked) else "00:00") == 6, (
+            "once in words and five times as a date"
+        )
+
+
+def test_nothing_is_said_of_no_schedule(log_in: LogIn) -> None:
+    answer = log_in("viewer").get("/admin/databases/database/preview-schedule/", {"schedule": "none", "times": "x"})
+    assert answer.content.strip() == b""
 
 
 def test_an_empty_host_is_still_refused_in_the_words_of_the_engine(log_in: LogIn) -> None:
