@@ -1,0 +1,67 @@
+"""What one registers for each engine, right and wrong; secrets hold CANARY."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from databases.engines import registry
+
+CANARY = "s3cr3t-canary-41"
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----"
+
+
+@dataclass(frozen=True)
+class Body:
+    """`plain` is a body of POST /api/databases without secrets; `secrets` are secret options that go with it."""
+
+    plain: dict[str, Any]
+    secrets: dict[str, Any] = field(default_factory=dict)
+    wrong: list[tuple[dict[str, Any], str]] = field(default_factory=list)
+
+
+BODIES: dict[str, Body] = {
+    "postgres": Body(
+        plain={"host": "db.example.org", "database_name": "shop", "username": "shop"},
+        wrong=[
+            ({"host": ""}, "host"),
+            ({"username": ""}, "username"),
+            ({"database_name": ""}, "database_name"),
+            ({"options": {"sslmode": CANARY}}, "options.sslmode"),
+            ({"options": {"sslcert": CERTIFICATE, "sslkey": f"no PEM {CANARY}"}}, "options.sslkey"),
+            ({"options": {"sslkey": [CANARY]}}, "options.sslkey"),
+            ({"options": {"include_tables": "orders"}}, "options.include_tables"),
+            ({"options": {"bucket": CANARY}}, "options.bucket"),
+        ],
+    ),
+    "s3": Body(
+        plain={"options": {"bucket": "photos", "access_key": "AK"}},
+        secrets={"secret_key": CANARY},
+        wrong=[
+            ({"options": {}}, "options.bucket"),
+            ({"options": {"bucket": "a b"}}, "options.bucket"),
+            ({"options": {"bucket": "photos", "secret_key": CANARY}}, "options.access_key"),
+            ({"options": {"bucket": "photos", "access_key": "AK"}}, "options.secret_key"),
+            ({"options": {"bucket": "photos", "access_key": "AK", "secret_key": {"x": CANARY}}}, "options.secret_key"),
+            ({"options": {"bucket": "photos", "endpoint_url": f"https://me:{CANARY}@host"}}, "options.endpoint_url"),
+            ({"options": {"bucket": "photos", "parallel": 0}}, "options.parallel"),
+            ({"options": {"bucket": "photos", "parallel": "many"}}, "options.parallel"),
+            ({"options": {"bucket": "photos", "full_every": True}}, "options.full_every"),
+            ({"options": {"bucket": "photos", "include": [""]}}, "options.include"),
+            ({"options": {"bucket": "photos", "ca": CANARY}}, "options.ca"),
+            ({"options": {"bucket": "photos", "oplog": CANARY}}, "options.oplog"),
+        ],
+    ),
+}
+
+
+def registered() -> list[str]:
+    return [kind for kind in BODIES if kind in registry.ENGINES]
+
+
+def wrongs() -> list[tuple[str, dict[str, Any], str]]:
+    return [(kind, change, name) for kind in registered() for change, name in BODIES[kind].wrong]
+
+
+def body_of(kind: str, **more: Any) -> dict[str, Any]:
+    """With its secrets."""
+    body = {"name": kind, "engine": kind, **BODIES[kind].plain, **more}
+    return {**body, "options": {**body.get("options", {}), **BODIES[kind].secrets}}
