@@ -16,13 +16,13 @@ from backups.destinations import open_storage
 from backups.models import Backup, Copy, Destination, Restore
 from backups.pipeline.encode import Digests, encode
 from backups.pipeline.encoding import Encoding
-from backups.pipeline.reader import read_digests
 from backups.selectors import primary_destination, recipients_of, stored_places
 from backups.services.chain import hold_parent
 from backups.services.events import record_backup_event
 from backups.services.index import Spool, parent_of, spool, store_index
 from backups.services.prune import remove_copy
-from backups.storage.base import PERMISSION, ObjectStorage
+from backups.services.read_back import SAID, read_back
+from backups.storage.base import ObjectStorage
 from databases.engines.base import Dump, DumpRequest, Engine
 from databases.models import Database
 from databases.services.build_engine import build_engine
@@ -62,7 +62,8 @@ def run_backup(backup: Backup, lease: Lease) -> dict[str, Any]:
             storage = open_storage(copy.destination)
             try:
                 digests, facts = _store(dump, engine, encoding, storage, copy, lease)
-                how = _read_back(storage, copy, digests, lease)
+                how = read_back(storage=storage, key=copy.key, digests=digests, lease=lease)
+                Copy.objects.filter(pk=copy.pk).update(readback=how)
                 indexed = store_index(copy=copy, spooled=index, recipients=encoding.recipients, lease=lease)
                 body = sidecar(
                     backup=backup, key=copy.key, digests=digests, encoding=encoding, facts=facts, index=indexed
@@ -71,7 +72,7 @@ def run_backup(backup: Backup, lease: Lease) -> dict[str, Any]:
             except BaseException:
                 _undo(copy)
                 raise
-    lease.log(f"stored {digests.size} bytes as {copy.key} in {destination.pk}; {how}")
+    lease.log(f"stored {digests.size} bytes as {copy.key} in {destination.pk}; {SAID[how]}")
     return _fields(digests, encoding, facts, body)
 
 
@@ -132,31 +133,6 @@ def _store(
             f"The destination took {size} bytes of {digests.size}.", code="stored_size", hint="Try again."
         )
     return digests, {**dump.manifest, "structure": dict(structure.finish())}
-
-
-def _read_back(storage: ObjectStorage, copy: Copy, digests: Digests, lease: Lease) -> str:
-    """Compares the stored object with what was sent; says how, for the log.
-
-    Credentials that may only write cannot read it back: then the checksums stand that the store confirmed for each
-    part while it took them.
-    """
-    lease.phase("read_back", estimate=digests.size)
-    try:
-        with storage.open_stream(copy.key) as stored:
-            found = read_digests(stored, check=lease.check, progress=lease.progress)
-    except BackupError as error:
-        if error.code != PERMISSION:
-            raise
-        Copy.objects.filter(pk=copy.pk).update(readback=Copy.Readback.CHECKSUM)
-        return "the store's own checksums agree, its credentials may not read back"
-    if found != (digests.size, digests.md5, digests.sha256):
-        raise BackupError(
-            f"Read back {found[0]} bytes that differ from the {digests.size} bytes written.",
-            code="readback_mismatch",
-            hint="The destination or the way to it corrupts data: check its disk and memory.",
-        )
-    Copy.objects.filter(pk=copy.pk).update(readback=Copy.Readback.FULL)
-    return "read back and compared"
 
 
 def _undo(copy: Copy) -> None:

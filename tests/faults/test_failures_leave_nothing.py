@@ -9,7 +9,7 @@ from django.db import connection
 
 from backups.models import Backup, Copy
 from backups.pipeline.encode import EncodedReader
-from backups.services import prune, run
+from backups.services import prune, read_back, run
 from backups.services.request import request_backup
 from backups.storage.local import LocalStorage
 from databases.engines.postgres.engine import PostgresEngine
@@ -50,7 +50,7 @@ STAGES = [
     (LocalStorage, "write_text"),
     (run, "primary_destination"),
     (run, "encode"),
-    (run, "read_digests"),
+    (read_back, "read_digests"),
     (run, "sidecar"),
     (run, "record_backup_event"),
 ]
