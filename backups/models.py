@@ -134,6 +134,9 @@ class Backup(Job):
     trigger = models.CharField(max_length=8, choices=Trigger.choices, default=Trigger.MANUAL)
     label = models.CharField(max_length=200, blank=True)
     locked = models.BooleanField(default=False)
+    expiring = models.BooleanField(
+        default=False, editable=False
+    )  # what is `deleting` ends as `expired`, not as nothing
     include = models.JSONField(default=list, blank=True)
     exclude = models.JSONField(default=list, blank=True)
     collection = models.CharField(max_length=200, blank=True)  # of a service, when it was asked for by name
@@ -252,6 +255,16 @@ class Verification(Job):
 
     class Meta:
         ordering = ["-created_at", "-id"]
+
+
+class Retained(models.Model):
+    """When retention last looked at the backups of a Database."""
+
+    database = models.OneToOneField(Database, primary_key=True, on_delete=models.CASCADE, related_name="retained")
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.database_id} {self.at:%Y-%m-%dT%H:%MZ}"
 
 
 class Slot(models.Model):
