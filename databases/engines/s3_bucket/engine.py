@@ -29,6 +29,10 @@ from databases.engines.s3_bucket.structure import TarStructure
 class S3BucketEngine(Engine):
     kind: ClassVar[str] = "s3"
     label: ClassVar[str] = "S3 bucket"
+    about: ClassVar[str] = "The objects of a bucket, or of a prefix in it, as one tar; of AWS and of other stores."
+    item: ClassVar[str] = "key"
+    example: ClassVar[str] = "images/**"
+    unit: ClassVar[str] = "object"
     Options: ClassVar[type] = S3Options
     connection_fields: ClassVar[frozenset[str]] = frozenset()
     supports: ClassVar[frozenset[str]] = frozenset({"full", "selective", "incremental", "restore", "delete_extra"})
@@ -44,6 +48,10 @@ class S3BucketEngine(Engine):
         where = f"{options.get('bucket', '')}/{options.get('prefix', '')}".rstrip("/")
         endpoint = options.get("endpoint_url", "")
         return f"{where} at {urlsplit(endpoint).netloc}" if endpoint else where
+
+    @classmethod
+    def by_hand(cls, manifest: Mapping[str, Any], archive: str) -> str:
+        return f"tar --warning=no-unknown-keyword -xf {archive or '-'}"
 
     def continues(self, manifest: Mapping[str, Any]) -> bool:
         return places.identity(self.options) == {name: manifest.get(name) for name in places.IDENTITY}

@@ -38,7 +38,8 @@ LONGEST_SEGMENT = 255
 class Facts:
     """An object as it was really read. `last_modified` is ISO 8601 in UTC; `etag` has no quotes.
 
-    `metadata` is `{"user": {...}, "headers": {...}}`, see META. `expires` in it is the header's own text.
+    `metadata` is `{"user": {...}, "headers": {...}}`, see META, without those that are empty. `expires` in it is the
+    header's own text.
     """
 
     key: str
@@ -111,6 +112,11 @@ def padding(size: int) -> bytes:
 
 def iso(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def iso_text(text: str) -> str:
+    """A store's spelling of a time, in ours. Raises ValueError."""
+    return iso(datetime.fromisoformat(text))
 
 
 def line(value: dict[str, Any]) -> bytes:
