@@ -9,9 +9,10 @@ from typing import Any
 
 from databases.engines.base import Connection, Engine
 from databases.engines.postgres.engine import PostgresEngine
+from databases.engines.s3_bucket.engine import S3BucketEngine
 from jobs.errors import BackupError
 
-ENGINES: dict[str, type[Engine]] = {engine.kind: engine for engine in (PostgresEngine,)}
+ENGINES: dict[str, type[Engine]] = {engine.kind: engine for engine in (PostgresEngine, S3BucketEngine)}
 
 SHAPES: dict[str, tuple[type, ...]] = {
     "str": (str,),

@@ -1,7 +1,7 @@
 """Where things are in S3: is this the same bucket, and is that key an artefact of ours?"""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -68,8 +68,3 @@ class OwnPlaces:
             self.left_out["<database>/<year>/<month>/"] = self.left_out.get("<database>/<year>/<month>/", 0) + 1
             return True
         return False
-
-
-def facts(options: S3Options, include: Sequence[str], exclude: Sequence[str]) -> Mapping[str, Any]:
-    """The same as `identity`, for a dump of this selection."""
-    return identity(options) | {"selection": {"include": list(include), "exclude": list(exclude)}}
