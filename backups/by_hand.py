@@ -17,11 +17,14 @@ def restore_by_hand(*, backup: Backup, destination: Destination, key: str) -> li
         copy = backup.parent.copies.select_related("destination").first()
         if copy is not None:
             lines = restore_by_hand(backup=backup.parent, destination=copy.destination, key=copy.key)
-    name = quote(basename(key))
+    return [*lines, _fetch(destination, key), *load_by_hand(backup=backup, file=basename(key))]
+
+
+def load_by_hand(*, backup: Backup, file: str) -> list[str]:
+    """Shell commands for an artefact that lies in `file`: compare, restore."""
+    name = quote(file)
     return [
-        *lines,
-        _fetch(destination, key),
-        f"echo {quote(f'{backup.sha256}  {basename(key)}')} | sha256sum --check",
+        f"echo {quote(f'{backup.sha256}  {file}')} | sha256sum --check",
         " | ".join([*_open(backup, name), _load(backup, name)]),
     ]
 
