@@ -94,6 +94,7 @@ class Capacity(models.Model):
     """One row that every claim locks, so that the count of running jobs cannot be read by two claims at once."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    max_parallel_jobs = models.PositiveSmallIntegerField(null=True)  # None: as the setting says
 
     class Meta:
         verbose_name_plural = "capacity"

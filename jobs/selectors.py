@@ -2,10 +2,17 @@
 
 from datetime import timedelta
 
+from django.conf import settings
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from jobs.models import Job, LogLine, Process
+from jobs.models import Capacity, Job, LogLine, Process
+
+
+def max_parallel_jobs() -> int:
+    """How many jobs of all kinds may run at once: as config.yaml says, else as the setting says."""
+    chosen = Capacity.objects.values_list("max_parallel_jobs", flat=True).first()
+    return int(chosen or settings.BACKUPSITE_MAX_PARALLEL_JOBS)
 
 
 def log_lines(job: Job) -> QuerySet[LogLine]:

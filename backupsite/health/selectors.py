@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from datetime import timedelta
 
-from django.conf import settings
 from django.db import Error as DatabaseFault
 from django.db import connection
 from django.utils import timezone
@@ -12,7 +11,7 @@ from backups.models import Destination
 from backupsite.health.destination import fault_code
 from jobs.models import Status
 from jobs.registry import JobKind, all_kinds
-from jobs.selectors import alive
+from jobs.selectors import alive, max_parallel_jobs
 from jobs.services.claim import running
 
 QUEUE_AGE = timedelta(minutes=2)
@@ -35,7 +34,7 @@ def faults() -> dict[str, str]:
 
 def oldest_runnable() -> timedelta | None:
     """How long the oldest pending job has waited although it could run; None when there is none."""
-    if running() >= settings.BACKUPSITE_MAX_PARALLEL_JOBS:
+    if running() >= max_parallel_jobs():
         return None
     ages = [age for kind in all_kinds() if (age := _oldest_of(kind)) is not None]
     return max(ages, default=None)

@@ -3,7 +3,6 @@
 import logging
 import uuid
 
-from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 from django.db.models.functions import Now
@@ -11,6 +10,7 @@ from django.db.models.functions import Now
 from jobs.lease import Lease, lease_end
 from jobs.models import Capacity, Job, Status
 from jobs.registry import JobKind, all_kinds
+from jobs.selectors import max_parallel_jobs
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ def _claim(kind: JobKind, job_id: str, worker: str, token: uuid.UUID) -> Lease |
     Capacity.objects.select_for_update().get_or_create(pk=1)
     rows = kind.model._default_manager.filter(pk=job_id, status=Status.PENDING)
     job: Job | None = rows.select_for_update(skip_locked=connection.features.has_select_for_update_skip_locked).first()
-    if job is None or running() >= settings.BACKUPSITE_MAX_PARALLEL_JOBS or not kind.may_start(job):
+    if job is None or running() >= max_parallel_jobs() or not kind.may_start(job):
         return None
     won = rows.update(
         status=Status.IN_PROGRESS,

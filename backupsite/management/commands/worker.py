@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from backupsite.alive import keep_reporting
 from backupsite.celery import app
+from jobs.selectors import max_parallel_jobs
 
 
 class Command(BaseCommand):
@@ -18,15 +19,15 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--concurrency", type=int, default=settings.BACKUPSITE_MAX_PARALLEL_JOBS)
+        parser.add_argument("--concurrency", type=int, help="Default: as many as jobs may run at once.")
 
-    def handle(self, *, concurrency: int, **options: Any) -> None:
+    def handle(self, *, concurrency: int | None, **options: Any) -> None:
         # After the pool processes were forked, so that none of them is born beside a running thread.
         signals.worker_ready.connect(_report, weak=False)
         warnings.filterwarnings("ignore", category=SecurityWarning)  # `doctor` says it when the site runs as root
         app.worker_main(
             [
-                *("--quiet", "worker", "--pool", "prefork", "--concurrency", str(concurrency)),
+                *("--quiet", "worker", "--pool", "prefork", "--concurrency", str(concurrency or max_parallel_jobs())),
                 *("--queues", ",".join(settings.BACKUPSITE_WORKER_QUEUES)),
                 *("--hostname", f"worker-{os.getpid()}@%h", "--loglevel", "INFO"),
                 *("--without-gossip", "--without-mingle", "--without-heartbeat"),
