@@ -29,10 +29,6 @@ from databases.engines.s3_bucket.structure import TarStructure
 class S3BucketEngine(Engine):
     kind: ClassVar[str] = "s3"
     label: ClassVar[str] = "S3 bucket"
-    about: ClassVar[str] = "The objects of a bucket, or of a prefix in it, as one tar; of AWS and of other stores."
-    item: ClassVar[str] = "key"
-    example: ClassVar[str] = "images/**"
-    unit: ClassVar[str] = "object"
     Options: ClassVar[type] = S3Options
     connection_fields: ClassVar[frozenset[str]] = frozenset()
     supports: ClassVar[frozenset[str]] = frozenset({"full", "selective", "incremental", "restore", "delete_extra"})

@@ -34,7 +34,7 @@ class S3Options:
     endpoint_url: str = _option("", "https://host or https://host:port of the store (empty: AWS).")
     region: str = _option("", "The bucket's region, for example eu-central-1.")
     access_key: str = _option("", "The access key's id (empty, with the secret key: this host's own role).")
-    secret_key: str = secret(default="")
+    secret_key: str = secret("The secret of the access key.", default="")
     ca: str = _option("", "Certificates of the authorities to trust (PEM text).")
     addressing: str = _option("auto", "Whether the bucket's name stands in the path or in the host name.", ADDRESSING)
     full_every: int = _option(7, "How many incremental backups may follow a full one.")
