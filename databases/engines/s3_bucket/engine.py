@@ -29,6 +29,10 @@ from databases.engines.s3_bucket.structure import TarStructure
 class S3BucketEngine(Engine):
     kind: ClassVar[str] = "s3"
     label: ClassVar[str] = "S3 bucket"
+    about: ClassVar[str] = "The objects of a bucket or a prefix, at AWS or any store that speaks S3, as one tar."
+    item: ClassVar[str] = "key"
+    example: ClassVar[str] = "images/**.jpg"
+    unit: ClassVar[str] = "object"
     Options: ClassVar[type] = S3Options
     connection_fields: ClassVar[frozenset[str]] = frozenset()
     supports: ClassVar[frozenset[str]] = frozenset({"full", "selective", "incremental", "restore", "delete_extra"})
