@@ -9,7 +9,7 @@ from django.utils.html import format_html
 from databases.admin.options import FIRST, option_field
 from databases.engines import registry
 from databases.engines.base import Connection
-from databases.models import CatchUp, Compression, Database, Encryption, ScheduledType
+from databases.models import CatchUp, Compression, Database, Encryption, ScheduledType, default_encryption
 from databases.schedule import INHERIT, crons
 from jobs.admin.forms import KEEP, LinesField, PageForm, SecretField, Section
 
@@ -75,6 +75,7 @@ class DatabaseForm(PageForm):
     )
     encryption = forms.ChoiceField(
         choices=Encryption.choices,
+        initial=default_encryption,
         help_text="With age only who holds a secret key can read the artefacts. Keep that key elsewhere too.",
     )
     encryption_recipients = LinesField(
@@ -108,6 +109,8 @@ class DatabaseForm(PageForm):
         engine = registry.engine_class(self.engine)
         used = engine.connection_fields
         self.must = frozenset(engine.validate(Connection(), engine.Options()))
+        if any(option.name == "uri" for option in registry.option_fields(self.engine)):
+            self.must -= {"host"}  # the address may be given as a whole instead
         for name in {*CONNECTION, "password"} - used:
             del self.fields[name]
         if "port" in used and engine.default_port:

@@ -16,7 +16,7 @@ LABELS = {
     "auth_source": "Authentication database",
     "replica_set": "Replica set",
     "tls": "TLS",
-    "tls_ca": "TLS authorities",
+    "certificate_key": "Client certificate and key",
     "oplog": "Oplog",
     "endpoint_url": "Endpoint",
     "ca": "TLS authorities",
@@ -40,7 +40,7 @@ FIRST = frozenset(
         *("url", "collection", "auth", "token", "headers", "records_path", "pagination"),
     }
 )
-MULTILINE = frozenset({"sslrootcert", "sslcert", "sslkey", "ca"})  # PEM text
+MULTILINE = frozenset({"sslrootcert", "sslcert", "sslkey", "ca", "certificate_key"})  # PEM text
 
 
 def option_label(name: str) -> str:

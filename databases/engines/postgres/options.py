@@ -23,7 +23,7 @@ class PostgresOptions:
     sslmode: str = _option("prefer", "How far TLS is asked for.", SSL_MODES)
     sslrootcert: str = _option("", "Certificates of the authorities to trust (PEM text).")
     sslcert: str = _option("", "The client's certificate (PEM text).")
-    sslkey: str = secret(default="")
+    sslkey: str = secret("The client certificate's key (PEM text, without a passphrase).", default="")
     include_tables: tuple[str, ...] = _option((), "Only these tables (patterns like shop.order_*).")
     exclude_tables: tuple[str, ...] = _option((), "Not these tables.")
     schemas: tuple[str, ...] = _option((), "Only these schemas.")
