@@ -7,7 +7,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from backups.models import Backup, Restore
-from backups.selectors import identities_for, stored_copy
+from backups.selectors import identities_for, stored_copy, stored_places
 from backups.services.chain import chain_of
 from backups.services.source import open_chain, require_key
 from databases.engines import registry
@@ -98,6 +98,7 @@ def run_restore(restore: Restore, lease: Lease) -> dict[str, Any]:
         drop_existing=restore.drop_existing,
         include=tuple(restore.include),
         delete_extra=restore.delete_extra,
+        leave_out=stored_places(),
     )
     chain = chain_of(backup)
     size = sum(part.original_size or 0 for part in chain)

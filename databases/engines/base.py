@@ -166,13 +166,15 @@ class RestoreRequest:
     """`drop_existing` replaces what the target holds; without it a target that holds something is refused.
 
     `include` names what to restore (empty: everything). `delete_extra` removes what the target holds and the backup
-    does not, for engines that support it.
+    does not, for engines that support it. `leave_out` are the site's own destinations: what is stored there is never
+    overwritten or deleted.
     """
 
     guard: Guard
     drop_existing: bool = False
     include: tuple[str, ...] = ()
     delete_extra: bool = False
+    leave_out: tuple[StoredPlace, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -15,14 +15,15 @@ OBJECTS = {f"images/{number:03}.jpg": SOME[number : number + 5000] for number in
 OBJECTS |= {"large.bin": SOME, "empty": b"", "deep/er/é": b"x", "../up": b"y"}
 
 
-class TestS3Bucket(EngineSuite):
-    @pytest.fixture(scope="class")
-    def sample(self, s3: S3Server) -> str:
-        """A bucket that the tests only read."""
-        bucket = s3.make_bucket()
-        fill(s3, bucket, OBJECTS)
-        return bucket
+@pytest.fixture(scope="module")
+def sample(s3: S3Server) -> str:
+    """A bucket that the tests only read."""
+    bucket = s3.make_bucket()
+    fill(s3, bucket, OBJECTS)
+    return bucket
 
+
+class TestS3Bucket(EngineSuite):
     @pytest.fixture
     def engine(self, s3: S3Server, sample: str) -> Engine:
         return engine_to(s3, sample)
