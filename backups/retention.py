@@ -61,6 +61,7 @@ class Verdict:
     fact: Fact
     depth: int
     good: bool = False  # completed, and it and all it builds on can be read
+    newest: str = ""  # the last good one of its like, which is what lets it go
     holds: list[str] = field(default_factory=list)
     passed: list[str] = field(default_factory=list)
     within: str = ""  # why it stays where it has passed no limit
@@ -117,7 +118,9 @@ def _decide_alike(same: list[Verdict], limits: Limits, zone: ZoneInfo, now: date
     good = [verdict for verdict in ended if verdict.good]
     failed = next((verdict for verdict in same if verdict.fact.status == FAILED), None)
     failing = failed if failed and not (good and _finished(good[0]) >= _finished(failed)) else None
+    newest = next(iter(good or ended), None)
     for verdict in same:
+        verdict.newest = newest.fact.id if newest else ""
         if verdict.fact.locked:
             verdict.holds.append("it is locked")
         if verdict.fact.status in (FAILED, CANCELLED):

@@ -3,6 +3,8 @@
 import logging
 
 from django.db import transaction
+from django.db.models import QuerySet
+from django.db.models.functions import Now
 
 from backups.artefact import index_keys, sidecar_key
 from backups.destinations import open_storage
@@ -10,7 +12,9 @@ from backups.models import Backup, Copy
 from backups.selectors import readers_of
 from databases.engines import registry
 from jobs.errors import BackupError
-from jobs.models import OPEN, Status
+from jobs.models import OPEN, LogLine, Status
+
+AT_ONCE = 500
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +39,7 @@ def remove_deleting() -> int:
     """
     removed = 0
     silent: set[str] = set()
-    for copy in Copy.objects.filter(state=Copy.State.DELETING).select_related("destination").order_by("pk"):
+    for copy in _to_go(Copy.objects.all()).order_by("pk"):
         if copy.destination_id in silent:
             continue
         try:
@@ -46,7 +50,7 @@ def remove_deleting() -> int:
                 silent.add(copy.destination_id)
             logger.warning("%s stays until its destination answers: %s", copy.key, error)
             Copy.objects.filter(pk=copy.pk).update(error=str(error)[:2000])
-    Backup.objects.filter(status=Status.DELETING, copies__isnull=True).delete()
+    _end_deletion(Backup.objects.all())
     return removed
 
 
@@ -58,31 +62,54 @@ def delete_backup(*, backup: Backup) -> bool:
     with transaction.atomic():
         row = Backup.objects.select_for_update().get(pk=backup.pk)
         if row.status != Status.DELETING:
-            _refuse_deletion(row)
-            Backup.objects.filter(pk=row.pk).update(status=Status.DELETING)
+            if fault := deletion_fault(row):
+                raise BackupError(f"{row.pk} {fault}.", code="wrong_state", permanent=True)
             row.copies.update(state=Copy.State.DELETING)
+        Backup.objects.filter(pk=row.pk).update(status=Status.DELETING, expiring=False)
     remove_deleting_of(backup)
     return not Backup.objects.filter(pk=backup.pk).exists()
 
 
 def remove_deleting_of(backup: Backup) -> None:
-    for copy in backup.copies.filter(state=Copy.State.DELETING).select_related("destination"):
+    for copy in _to_go(backup.copies.all()):
         try:
             remove_copy(copy)
         except (BackupError, OSError) as error:
             logger.warning("%s stays until its destination answers: %s", copy.key, error)
-    Backup.objects.filter(pk=backup.pk, status=Status.DELETING, copies__isnull=True).delete()
+    _end_deletion(Backup.objects.filter(pk=backup.pk))
 
 
-def _refuse_deletion(backup: Backup) -> None:
-    reason = ""
+def deletion_fault(backup: Backup) -> str:
+    """Why this backup cannot be deleted now, as the end of a sentence; empty when it can. Asked under its lock."""
     if backup.status in OPEN:
-        reason = f"is {backup.status}; cancel it first"
-    elif backup.locked:
-        reason = "is locked"
-    elif child := backup.children.filter(status__in=[*OPEN, Status.COMPLETED]).values_list("pk", flat=True).first():
-        reason = f"is what {child} builds on; delete that first"
-    elif readers := readers_of(backup):
-        reason = f"is being read by {', '.join(readers)}"
-    if reason:
-        raise BackupError(f"{backup.pk} {reason}.", code="wrong_state", permanent=True)
+        return f"is {backup.status}; cancel it first"
+    if backup.locked:
+        return "is locked"
+    if child := backup.children.filter(status__in=[*OPEN, Status.COMPLETED]).values_list("pk", flat=True).first():
+        return f"is what {child} builds on; delete that first"
+    if readers := readers_of(backup):
+        return f"is being read by {', '.join(readers)}"
+    return ""
+
+
+def forget(backups: QuerySet[Backup]) -> int:
+    """Deletes rows that have no copy left, with their logs; returns how many."""
+    ids = list(backups.filter(copies__isnull=True).values_list("pk", flat=True))
+    for start in range(0, len(ids), AT_ONCE):
+        some = ids[start : start + AT_ONCE]
+        with transaction.atomic():
+            LogLine.objects.filter(job_kind=Backup.kind, job_id__in=some).delete()
+            Backup.objects.filter(pk__in=some).only("pk").delete()
+    return len(ids)
+
+
+def _to_go(copies: QuerySet[Copy]) -> QuerySet[Copy]:
+    to_go = copies.filter(state=Copy.State.DELETING).select_related("destination", "backup")
+    return to_go.defer("backup__manifest")
+
+
+def _end_deletion(backups: QuerySet[Backup]) -> None:
+    """Of what has no object left: what retention took stays as history, the rest goes."""
+    gone = backups.filter(status=Status.DELETING, copies__isnull=True)
+    gone.filter(expiring=True).update(status=Status.EXPIRED, expiring=False, expires_at=Now(), index_identity=None)
+    forget(gone.filter(expiring=False))

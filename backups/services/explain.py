@@ -1,0 +1,61 @@
+"""Explain retention: what is known of the backups of a Database, and what that means for each of them."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from django.db.models import Exists, OuterRef
+
+from backups.models import Backup, Copy
+from backups.retention import Fact, Limits, Verdict, decide
+from backups.selectors import backups_being_read
+from databases.models import Database, Policy
+from databases.selectors import retention_of
+from jobs.models import OPEN, Status
+
+CONCERNED = (*OPEN, Status.COMPLETED, Status.FAILED, Status.CANCELLED)
+
+
+def limits_of(database: Database, policy: Policy, changes: Mapping[str, int | None] | None = None) -> Limits:
+    """What applies; `changes` as the Database would have them: a null inherits."""
+    changed = Database(**{name: getattr(database, name) for name in retention_of(database, policy)})
+    for name, value in (changes or {}).items():
+        setattr(changed, name, value)
+    return Limits(**retention_of(changed, policy), failed_days=policy.failed_days)
+
+
+def explain_retention(
+    *, database: Database, limits: Limits, now: datetime, being_read: set[str] | None = None
+) -> list[Verdict]:
+    """A verdict on each backup that has not expired already, newest first. Changes nothing.
+
+    `being_read` is what `backups_being_read` says; a caller with many Databases asks once.
+    """
+    reading = backups_being_read() if being_read is None else being_read
+    return decide(
+        (replace(fact, read=True) if fact.id in reading else fact for fact in _facts(database)),
+        limits=limits,
+        timezone=database.timezone,
+        now=now,
+    )
+
+
+def _facts(database: Database) -> list[Fact]:
+    sound = Copy.objects.filter(backup=OuterRef("pk"), state=Copy.State.STORED)
+    rows = Backup.objects.filter(database=database, status__in=CONCERNED).order_by()
+    return [
+        Fact(
+            id=pk,
+            status=status,
+            finished_at=finished_at if status not in OPEN else None,
+            type=kind,
+            collection=collection,
+            parent=parent,
+            locked=locked,
+            sound=is_sound,
+            proven_at=proven_at,
+        )
+        for pk, status, finished_at, kind, collection, parent, locked, is_sound, proven_at in rows.values_list(
+            "pk", "status", "finished_at", "type", "collection", "parent_id", "locked", Exists(sound), "proven_at"
+        )
+    ]
