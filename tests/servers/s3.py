@@ -24,12 +24,16 @@ _SERVE = Path(__file__).with_name("swift_serve.py")
 
 @dataclass(frozen=True)
 class S3Server:
-    """A running store. Path-style addressing, any region name; wrong keys are refused."""
+    """A running store. Path-style addressing, any region name; wrong keys are refused.
+
+    `reader_key`, with the same secret, may only read and list, and only buckets whose ACL is `public-read`.
+    """
 
     endpoint_url: str
     access_key: str
     secret_key: str = field(repr=False)
     region: str = "us-east-1"
+    reader_key: str = "test:reader"
 
     def client(self) -> "S3Client":
         client: S3Client = boto3.client(

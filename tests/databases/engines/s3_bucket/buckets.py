@@ -1,4 +1,4 @@
-"""Buckets with something in them, engines onto them, and what two of them have in common."""
+"""Buckets with something in them, and what two of them have in common."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -6,23 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 
-from databases.engines.base import Connection
-from databases.engines.s3_bucket.engine import S3BucketEngine
-from databases.engines.s3_bucket.options import S3Options
 from tests.servers.s3 import S3Server
-
-
-def engine_to(server: S3Server, bucket: str, prefix: str = "", **options: Any) -> S3BucketEngine:
-    given = {
-        "bucket": bucket,
-        "prefix": prefix,
-        "endpoint_url": server.endpoint_url,
-        "region": server.region,
-        "access_key": server.access_key,
-        "secret_key": server.secret_key,
-        "addressing": "path",
-    }
-    return S3BucketEngine(Connection(), S3Options(**{**given, **options}))
 
 
 def fill(server: S3Server, bucket: str, objects: Mapping[str, bytes | Mapping[str, Any]]) -> None:
