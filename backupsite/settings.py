@@ -20,6 +20,8 @@ BACKUPSITE_ENCRYPTION_KEYS = keys.encryption_keys(KEYS_DIR)
 BACKUPSITE_HOST = environment.value("BACKUPSITE_HOST", "127.0.0.1")
 BACKUPSITE_PORT = environment.number("BACKUPSITE_PORT", 8000)
 BACKUPSITE_PUBLIC_URL = environment.value("BACKUPSITE_PUBLIC_URL").rstrip("/")
+_config = environment.value("BACKUPSITE_CONFIG")
+BACKUPSITE_CONFIG = Path(_config).absolute() if _config else None
 BACKUPSITE_MAX_PARALLEL_JOBS = environment.number("BACKUPSITE_MAX_PARALLEL_JOBS", 4, minimum=1)
 BACKUPSITE_MAX_ATTEMPTS = environment.number("BACKUPSITE_MAX_ATTEMPTS", 3, minimum=1)
 # A run whose worker is silent for the lease is ended or tried again; the heartbeat comes every two seconds.
@@ -97,6 +99,7 @@ INSTALLED_APPS = [
     "notifications",
     "databases",
     "backups",
+    "packages",
 ]
 
 MIDDLEWARE = [
