@@ -3,9 +3,13 @@
 from collections.abc import Mapping
 from typing import Any, cast
 
-from drf_spectacular.utils import extend_schema_field
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
 
+from backups.api import retention
 from backups.models import Destination
 from backups.selectors import databases_with_states
 from backups.services.protect import protect_database
@@ -74,3 +78,12 @@ class DatabaseViewSet(base.DatabaseViewSet):
 
     def save(self, database: Database, values: Mapping[str, Any], *, create: bool) -> None:
         protect_database(database=database, values=values, create=create)
+
+    @extend_schema(parameters=retention.PARAMETERS, responses=retention.PreviewSerializer)
+    @action(detail=True, url_path="retention-preview", filter_backends=[])
+    def retention_preview(self, request: Request, pk: str) -> Response:
+        """Why each backup stays or goes, with these limits or others. Changes nothing."""
+        verdicts, figures = retention.preview(self.get_object(), request.query_params)
+        page = self.paginate_queryset(verdicts)
+        pages = self.get_paginated_response(page).data
+        return Response(retention.PreviewSerializer({**figures, **pages}).data)
