@@ -144,7 +144,7 @@ class DatabaseAdmin(DatabasePages):
 
     def _form(self, request: HttpRequest, row: Database, engine: str, existing: Database | None) -> HttpResponse:
         form = ProtectedForm(posted(request), engine=engine, database=existing)
-        title = f"Edit {existing}" if existing else f"Add a {registry.engine_class(engine).label} Database"
+        title = f"Edit {existing}" if existing else f"Add a Database: {registry.engine_class(engine).label}"
 
         def save() -> Database:
             chosen = form.cleaned_data["destination"]

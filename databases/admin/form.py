@@ -56,12 +56,16 @@ class DatabaseForm(PageForm):
     timezone = forms.CharField(max_length=63, initial="UTC", help_text="The times are meant in this IANA timezone.")
     scheduled_type = forms.ChoiceField(
         choices=ScheduledType.choices,
+        initial=ScheduledType.FULL,
         label="Scheduled backups are",
         help_text="An incremental holds what is new or changed since the backup before it; "
         "a restore reads the whole chain, from its full backup on.",
     )
     catch_up = forms.ChoiceField(
-        choices=CatchUp.choices, label="Catch up", help_text="What to do about times missed while nothing was running."
+        choices=CatchUp.choices,
+        initial=CatchUp.LATEST,
+        label="Catch up",
+        help_text="What to do about times missed while nothing was running.",
     )
     retention_days = forms.IntegerField(min_value=0, required=False, label="Days to keep")
     max_backups = forms.IntegerField(min_value=0, required=False, label="Backups to keep")
@@ -69,7 +73,7 @@ class DatabaseForm(PageForm):
     keep_weekly = forms.IntegerField(min_value=0, required=False, label="Weekly")
     keep_monthly = forms.IntegerField(min_value=0, required=False, label="Monthly")
     keep_yearly = forms.IntegerField(min_value=0, required=False, label="Yearly")
-    compression = forms.ChoiceField(choices=Compression.choices)
+    compression = forms.ChoiceField(choices=Compression.choices, initial=Compression.ZSTD)
     compression_level = forms.IntegerField(
         required=False, min_value=1, max_value=19, label="Level", help_text="Empty: the compression's default."
     )
