@@ -13,8 +13,9 @@ from rest_framework.response import Response
 
 from backups.api import serializers
 from backups.api.common import DETAIL_ACTION, accepted, cancelled, database_of, invalid, user_of
-from backups.api.download import Bytes, download, make_link
+from backups.api.download import download, make_link
 from backups.api.filters import BackupFilters
+from backups.api.streaming import Bytes
 from backups.models import Backup
 from backups.selectors import backups_with_copies, newest_backup
 from backups.services.mark import mark_backup
