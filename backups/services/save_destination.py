@@ -22,8 +22,10 @@ logger = logging.getLogger(__name__)
 PLACE = ("kind", "path", "bucket", "prefix", "endpoint_url")
 
 
-def save_destination(*, destination: Destination, values: Mapping[str, Any], create: bool) -> Destination:
-    """Sets `values` (fields, plus `secret_key`) and writes the row.
+def save_destination(
+    *, destination: Destination, values: Mapping[str, Any], create: bool, prepare: bool = True
+) -> Destination:
+    """Sets `values` (fields, plus `secret_key`) and writes the row; `prepare` makes a new folder ready at once.
 
     Raises ValidationError by field; BackupError: id_taken; wrong_state when copies are stored where it was.
     """
@@ -43,7 +45,7 @@ def save_destination(*, destination: Destination, values: Mapping[str, Any], cre
             if destination.is_default:
                 Destination.objects.exclude(pk=destination.pk).filter(is_default=True).update(is_default=False)
             destination.save(force_insert=create)
-        if create and destination.kind == Destination.Kind.LOCAL:
+        if create and prepare and destination.kind == Destination.Kind.LOCAL:
             _prepare(destination)
     except IntegrityError as error:
         if create and Destination.objects.filter(pk=destination.pk).exists():

@@ -16,6 +16,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from backups.services.save_destination import ensure_default_destination
 from backupsite import environment
+from backupsite.config.apply import apply_config
 from backupsite.locks import site_lock
 from backupsite.users import admins
 
@@ -24,11 +25,17 @@ logger = logging.getLogger(__name__)
 SAFETY_COPIES = 3
 
 
-def prepare(*, tell: Callable[[str], None]) -> None:
-    """Under a lock, so that several hosts may start at once. `tell` gets what the operator must see, once."""
+def prepare(*, tell: Callable[[str], None], config: Path | None = None) -> None:
+    """Under a lock, so that several hosts may start at once. `tell` gets what the operator must see, once.
+
+    Raises ConfigRefused for a file of configuration with faults: a site that is not what its file says does not start.
+    """
     with site_lock("prepare"):
         migrate()
         make_first_admin(tell=tell)
+        if config is not None:
+            for change in apply_config(path=config):
+                logger.info("%s: %s", config.name, change)
         ensure_default_destination()
 
 

@@ -25,6 +25,8 @@ def save_database(*, database: Database, values: Mapping[str, Any], create: bool
     is left out keeps its value, an empty one removes it. Raises ValidationError with every fault at once by field
     (`options.sslmode`), and BackupError(code="id_taken") when the id exists.
     """
+    if not create and values.get("engine", database.engine) != database.engine:
+        raise ValidationError({"engine": ["The engine of a Database cannot change."]})
     reschedules = not create and _reschedules(database.pk, values)
     if reschedules:
         database.scheduled_since = timezone.now()

@@ -5,11 +5,13 @@ import logging
 import socket
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from backupsite.config.reading import ConfigRefused
 from backupsite.management.prepare import prepare
 from backupsite.management.supervisor import Child, Supervisor
 
@@ -29,10 +31,19 @@ class Command(BaseCommand):
         parser.add_argument("--workers", type=int, default=2, help="Web processes, of 16 threads each.")
         parser.add_argument("--only", type=_roles, default=ROLES, metavar="web,worker,beat,sweeper")
 
-    def handle(self, *, host: str, port: int, workers: int, only: tuple[str, ...], **options: Any) -> None:
+        parser.add_argument(
+            "--config", type=Path, default=settings.BACKUPSITE_CONFIG, help="A config.yaml to apply before the start."
+        )
+
+    def handle(
+        self, *, host: str, port: int, workers: int, only: tuple[str, ...], config: Path | None, **options: Any
+    ) -> None:
         began = time.monotonic()
         listener = _listen(host, port) if "web" in only else None
-        prepare(tell=self._tell)
+        try:
+            prepare(tell=self._tell, config=config)
+        except ConfigRefused as refused:
+            raise CommandError("\n".join(f"{config}: {fault}" for fault in refused.faults)) from refused
         supervisor = Supervisor(
             [_child(role, listener, workers) for role in only],
             ready=lambda: listener is None or _answers(listener),

@@ -11,6 +11,7 @@ from django.utils import timezone
 from backups.models import Backup, Restore
 from jobs.management.command import figure
 from jobs.templatetags.backupsite import distance, size
+from tests.api import make_database, make_destination
 from tests.backupsite.admin.test_secrets import FORM
 
 LogIn = Callable[[str], Client]
@@ -101,3 +102,13 @@ def test_less_than_a_minute_ahead_is_told_in_seconds(
     now = timezone.now()
     monkeypatch.setattr(timezone, "now", lambda: now)
     assert distance(now + timedelta(seconds=seconds)) == text
+
+
+@pytest.mark.parametrize("managed", [True, False])
+def test_what_comes_from_a_file_says_so_on_its_page_and_in_its_form(log_in: LogIn, managed: bool) -> None:
+    make_database(managed=managed)
+    make_destination(managed=managed)
+    client = log_in("admin")
+    for kind in ("databases/database/shop", "backups/destination/local"):
+        for page in ("change/", "edit/"):
+            assert ("config.yaml" in client.get(f"/admin/{kind}/{page}").content.decode()) == managed

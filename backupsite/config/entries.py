@@ -1,0 +1,157 @@
+"""What a document asks for, row by row: whole rows, so that what a file no longer says goes back to its default."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Model
+
+from backups.models import Destination
+from backups.services.protect import protect_database
+from backups.services.save_destination import save_destination
+from backupsite.config.reading import Document, ValuePath
+from databases.engines import registry
+from databases.fields import unseal
+from databases.models import Database, Policy, default_encryption
+from databases.selectors import site_policy
+from databases.services.save_policy import save_policy
+from packages.models import PackagePolicy
+from packages.selectors import package_policy
+from packages.services.save_policy import save_package_policy
+
+# What the file calls otherwise than the row does.
+DESTINATION_FIELDS = {"type": "kind", "default": "is_default"}
+POLICY_FIELDS = (
+    *("schedule", "jitter_s", "paused", "blackouts", "failed_days", "compression"),
+    *("retention_days", "max_backups", "keep_daily", "keep_weekly", "keep_monthly", "keep_yearly"),
+)
+PACKAGE_FIELDS = ("schedule", "timezone", "compression", "retention_days", "max_packages", "on_missing")
+DATABASE_FIELDS = (
+    *("host", "port", "username", "database_name", "enabled", "scheduled_type", "catch_up", "compression_level"),
+    *("retention_days", "max_backups", "keep_daily", "keep_weekly", "keep_monthly", "keep_yearly"),
+    *("package", "queue", "hooks", "schedule", "compression", "encryption_recipients"),
+)
+STORAGE_FIELDS = (
+    *("path", "bucket", "prefix", "endpoint_url", "region", "access_key", "ca", "storage_class", "kms_key_id", "queue"),
+    *("server_side_encryption", "addressing", "reserve_bytes"),
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row that the file describes. `save` writes `values` through the row's own service."""
+
+    kind: str
+    name: str
+    path: ValuePath
+    row: Any
+    values: Mapping[str, Any]
+    save: Callable[["Entry"], Any]
+
+    @property
+    def exists(self) -> bool:
+        return not self.row._state.adding
+
+    def changed(self) -> list[str]:
+        """Names of fields whose value is another; of a secret the name alone is ever told."""
+        return [
+            name for name, value in self.values.items() if _now(self.row, name) != _comparable(self.row, name, value)
+        ]
+
+
+def entries(document: Document) -> Iterator[Entry]:
+    """In the order they have to be written."""
+    values = document.values
+    if "global" in values:
+        yield _policy(values["global"] or {})
+    storage = values.get("storage") or []
+    for number, given in enumerate([storage] if isinstance(storage, dict) else storage):
+        path: ValuePath = ("storage",) if isinstance(storage, dict) else ("storage", number)
+        yield _destination(given, path, alone=isinstance(storage, dict) or len(storage) == 1)
+    for number, given in enumerate(values.get("databases") or []):
+        yield _database(given, ("databases", number), values.get("global") or {})
+    if "package-conf" in values:
+        yield _packages(values["package-conf"] or {})
+
+
+def _policy(given: Mapping[str, Any]) -> Entry:
+    values = {name: given.get(name, default_of(Policy, name)) for name in POLICY_FIELDS}
+    return Entry("policy", "", ("global",), site_policy(), {**values, "managed": True}, _save_policy)
+
+
+def _destination(given: Mapping[str, Any], path: ValuePath, *, alone: bool) -> Entry:
+    name = given.get("id", "storage")
+    row = Destination.objects.filter(pk=name).first() or Destination(pk=name)
+    values = {field: given.get(field, default_of(Destination, field)) for field in STORAGE_FIELDS}
+    values |= {"name": given.get("name", name), "kind": given["type"], "is_default": given.get("default", alone)}
+    values |= {"secret_key": given["secret_key"]} if "secret_key" in given else {}
+    return Entry("destination", name, path, row, {**values, "managed": True}, _save_destination)
+
+
+def _database(given: Mapping[str, Any], path: ValuePath, site: Mapping[str, Any]) -> Entry:
+    name = given["id"]
+    row = Database.objects.filter(pk=name).first() or Database(pk=name, engine=given["engine"])
+    values = {field: given.get(field, default_of(Database, field)) for field in DATABASE_FIELDS}
+    values |= {
+        "name": given.get("name", name),
+        "engine": given["engine"],
+        "timezone": given.get("timezone", site.get("timezone", "UTC")),
+        "encryption": given.get("encryption", site.get("encryption", default_encryption())),
+        "options": given.get("options", {}),
+        "destinations": given.get("destinations", []),
+    }
+    for field in ("compression", "encryption_recipients"):
+        values[field] = given.get(field, site.get(field, default_of(Database, field)))
+    values |= {"password": given["password"]} if "password" in given else {}
+    return Entry("database", name, path, row, {**values, "managed": True}, _save_database)
+
+
+def _packages(given: Mapping[str, Any]) -> Entry:
+    values = {name: given.get(name, default_of(PackagePolicy, name)) for name in PACKAGE_FIELDS}
+    values["destination"] = given.get("destination")
+    return Entry("package policy", "", ("package-conf",), package_policy(), {**values, "managed": True}, _save_packages)
+
+
+def _save_policy(entry: Entry) -> None:
+    save_policy(values=entry.values)
+
+
+def _save_destination(entry: Entry) -> None:
+    save_destination(destination=entry.row, values=entry.values, create=not entry.exists, prepare=False)
+
+
+def _save_database(entry: Entry) -> None:
+    protect_database(database=entry.row, values=entry.values, create=not entry.exists)
+
+
+def _save_packages(entry: Entry) -> None:
+    save_package_policy(values=entry.values)
+
+
+def default_of(model: type[Model], name: str) -> Any:
+    return model._meta.get_field(name).get_default()  # type: ignore[union-attr]
+
+
+def _now(row: Any, name: str) -> Any:
+    """What the row says today, secrets opened."""
+    if name == "secret_key":
+        return unseal(row.secrets).get("secret_key", "")
+    if name == "password":
+        return unseal(row.secrets).get("password", "")
+    if name == "options":
+        return _with_defaults(row.engine, {**row.options, **unseal(row.secrets).get("options", {})})
+    if name == "destinations":
+        return [] if row._state.adding else list(row.placements.values_list("destination_id", flat=True))
+    return row.destination_id if name == "destination" else getattr(row, name)
+
+
+def _comparable(row: Any, name: str, value: Any) -> Any:
+    """A value of the file as `_now` says it; a secret option that the file leaves out stays as it is."""
+    if name != "options":
+        return value
+    left = {secret: text for secret, text in unseal(row.secrets).get("options", {}).items() if secret not in value}
+    return _with_defaults(row.engine, {**value, **left})
+
+
+def _with_defaults(engine: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    return {option.name: option.default for option in registry.option_fields(engine)} | dict(options)

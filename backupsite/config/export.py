@@ -1,0 +1,116 @@
+"""The site as a config.yaml: what is not as by default, secrets as references to variables."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import yaml
+
+from backups.models import Destination
+from backupsite.config.entries import (
+    DATABASE_FIELDS,
+    PACKAGE_FIELDS,
+    POLICY_FIELDS,
+    STORAGE_FIELDS,
+    default_of,
+)
+from databases.engines import registry
+from databases.fields import unseal
+from databases.models import Database, Policy
+from databases.selectors import site_policy
+from jobs.models import Capacity
+from packages.models import PackagePolicy
+from packages.selectors import package_policy
+
+HEAD = "# Apply it with: manage.py apply_config FILE\n"
+SECRETS = "# Secrets are taken from these variables, or put file:/path in their place:\n"
+
+
+def export_config() -> str:
+    """YAML that `apply_config` reads back without a change, once the variables it names are set."""
+    names: list[str] = []
+    document = {
+        "global": _global(),
+        "storage": [_destination(row, names) for row in Destination.objects.order_by("id")],
+        "databases": [_database(row, names) for row in Database.objects.order_by("id").prefetch_related("placements")],
+        "package-conf": _packages(),
+    }
+    body = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
+    told = SECRETS + "".join(f"#   {name}\n" for name in names) if names else ""
+    return f"{HEAD}{told}\n{body}"
+
+
+def _global() -> dict[str, Any]:
+    limit = Capacity.objects.values_list("max_parallel_jobs", flat=True).first()
+    return _changed(site_policy(), Policy, POLICY_FIELDS) | ({"max_parallel_jobs": limit} if limit else {})
+
+
+def _destination(row: Destination, names: list[str]) -> dict[str, Any]:
+    out = {"id": row.pk, "name": _escaped(row.name), "type": row.kind} | _changed(row, Destination, STORAGE_FIELDS)
+    if row.has_secret_key:
+        out["secret_key"] = _reference(names, row.pk, "secret_key")
+    return out | {"default": row.is_default}
+
+
+def _database(row: Database, names: list[str]) -> dict[str, Any]:
+    own = dict(_changed(row, Database, (*DATABASE_FIELDS, "timezone")))
+    out: dict[str, Any] = {"id": row.pk, "name": _escaped(row.name), "engine": row.engine}
+    out |= {name: own.pop(name) for name in ("host", "port", "username") if name in own}
+    if "password" in row.secret_names:
+        out["password"] = _reference(names, row.pk, "password")
+    options = {
+        name: _escaped(value) for name, value in row.options.items() if value != _option_default(row.engine, name)
+    }
+    for secret in (name.removeprefix("options.") for name in row.secret_names if name.startswith("options.")):
+        options[secret] = _secret_option(row, secret, names)
+    out |= own | ({"options": options} if options else {}) | {"encryption": row.encryption}
+    placed = [placement.destination_id for placement in row.placements.all()]
+    return out | ({"destinations": placed} if placed else {})
+
+
+def _secret_option(row: Database, name: str, names: list[str]) -> Any:
+    """A mapping of secrets (headers) keeps its names and gives each value a variable."""
+    [option] = [option for option in registry.option_fields(row.engine) if option.name == name]
+    if option.type != "dict":
+        return _reference(names, row.pk, name)
+    return {key: _reference(names, row.pk, f"{name}_{key}") for key in unseal(row.secrets)["options"][name]}
+
+
+def _packages() -> dict[str, Any]:
+    row = package_policy()
+    return _changed(row, PackagePolicy, PACKAGE_FIELDS) | (
+        {"destination": row.destination_id} if row.destination_id else {}
+    )
+
+
+def _changed(row: Any, model: Any, fields: tuple[str, ...]) -> dict[str, Any]:
+    return dict(_items(row, model, fields))
+
+
+def _items(row: Any, model: Any, fields: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+    for name in fields:
+        value = getattr(row, name)
+        if value != default_of(model, name):
+            yield name, _escaped(value)
+
+
+def _escaped(value: Any) -> Any:
+    """So that a text is read back as it is."""
+    if isinstance(value, str):
+        return value.replace("$", "$$")
+    if isinstance(value, list):
+        return [_escaped(item) for item in value]
+    if isinstance(value, Mapping):
+        return {name: _escaped(item) for name, item in value.items()}
+    return value
+
+
+def _reference(names: list[str], *parts: str) -> str:
+    name = re.sub(r"[^A-Z0-9]+", "_", "_".join(parts).upper()).strip("_")
+    name = f"_{name}" if name[0].isdigit() else name
+    names.append(name)
+    return f"${{{name}}}"
+
+
+def _option_default(engine: str, name: str) -> Any:
+    return next((option.default for option in registry.option_fields(engine) if option.name == name), None)

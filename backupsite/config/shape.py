@@ -1,0 +1,235 @@
+"""What config.yaml may hold, as a JSON Schema: for editors (docs/config.schema.json), and to find faults of shape."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+from backups.models import Destination
+from backupsite.config.reading import Document, Expanded, Fault
+from databases.blackouts import DAYS
+from databases.engines import registry
+from databases.models import CatchUp, Compression, Encryption, ScheduledType
+from packages.models import Compression as PackageCompression
+from packages.models import OnMissing
+
+Schema = dict[str, Any]
+
+TEXT: Schema = {"type": "string"}
+COUNT: Schema = {"type": "integer", "minimum": 0, "maximum": 100_000}
+COUNT_OR_NULL: Schema = {**COUNT, "type": ["integer", "null"]}
+YES_NO: Schema = {"type": "boolean"}
+TEXTS: Schema = {"type": "array", "items": TEXT}
+CRONS: Schema = {"type": ["string", "array", "null"], "items": TEXT, "minItems": 1}
+KEEPS = ("retention_days", "max_backups", "keep_daily", "keep_weekly", "keep_monthly", "keep_yearly")
+OPTIONS: dict[str, Schema] = {
+    "str": TEXT,
+    "int": {"type": "integer"},
+    "float": {"type": "number"},
+    "bool": YES_NO,
+    "list": TEXTS,
+    "dict": {"type": "object", "additionalProperties": TEXT},
+}
+
+
+def schema() -> Schema:
+    """JSON Schema 2020-12 of the whole file."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Backupsite configuration",
+        **_mapping(
+            {
+                "global": _mapping(_global()),
+                "storage": {
+                    **_destination(),
+                    "type": ["object", "array"],
+                    "items": {**_destination(), "required": ["id", "type"]},
+                },
+                "databases": {"type": "array", "items": _database()},
+                "package-conf": _mapping(_packages()),
+            }
+        ),
+    }
+
+
+def shape_faults(document: Document) -> Iterator[Fault]:
+    """Every fault of shape; numbers and yes/no that came out of variables are turned into what they have to be."""
+    wanted = schema()
+    document.values = _coerced(document.values, wanted)
+    for error in Draft202012Validator(wanted).iter_errors(document.values):
+        yield from _told(document, error)
+
+
+def _mapping(properties: dict[str, Schema]) -> Schema:
+    return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+def _one_of(choices: Any) -> Schema:
+    return {"enum": list(choices)}
+
+
+def _global() -> dict[str, Schema]:
+    window = _mapping({"from": TEXT, "to": TEXT, "days": {"type": "array", "items": _one_of(DAYS)}, "timezone": TEXT})
+    return {
+        "schedule": CRONS,
+        "timezone": TEXT,
+        "jitter_s": COUNT,
+        "paused": YES_NO,
+        "blackouts": {"type": "array", "items": {**window, "required": ["from", "to"]}},
+        "compression": _one_of(Compression.values),
+        "encryption": _one_of(Encryption.values),
+        "encryption_recipients": TEXTS,
+        **dict.fromkeys(KEEPS, COUNT),
+        "failed_days": COUNT,
+        "max_parallel_jobs": {"type": "integer", "minimum": 1, "maximum": 1000},
+    }
+
+
+def _destination() -> Schema:
+    names = (
+        *("id", "name", "path", "endpoint_url", "region", "access_key", "secret_key", "bucket", "prefix", "ca"),
+        *("storage_class", "kms_key_id", "queue"),
+    )
+    return {
+        **_mapping(
+            {
+                **dict.fromkeys(names, TEXT),
+                "type": _one_of(Destination.Kind.values),
+                "default": YES_NO,
+                "server_side_encryption": _one_of(Destination.ServerSideEncryption.values),
+                "addressing": _one_of(Destination.Addressing.values),
+                "reserve_bytes": {"type": "integer", "minimum": 0},
+            }
+        ),
+    }
+
+
+def _database() -> Schema:
+    options = [
+        {
+            "if": {"properties": {"engine": {"const": kind}}},
+            "then": {
+                "properties": {
+                    "options": _mapping({option.name: _option(option) for option in registry.option_fields(kind)})
+                }
+            },
+        }
+        for kind in registry.kinds()
+    ]
+    hooks = _mapping({name: {"type": "array", "items": TEXTS} for name in ("pre", "post")} | {"timeout_s": COUNT})
+    return {
+        **_mapping(
+            {
+                **dict.fromkeys(
+                    ("id", "name", "host", "username", "password", "database_name", "timezone", "queue"), TEXT
+                ),
+                "engine": _one_of(registry.kinds()),
+                "port": {"type": "integer", "minimum": 1, "maximum": 65535},
+                "options": {"type": "object"},
+                "enabled": YES_NO,
+                "schedule": CRONS,
+                "scheduled_type": _one_of(ScheduledType.values),
+                "catch_up": _one_of(CatchUp.values),
+                **dict.fromkeys(KEEPS, COUNT_OR_NULL),
+                "compression": _one_of(Compression.values),
+                "compression_level": {"type": ["integer", "null"], "minimum": 1, "maximum": 19},
+                "encryption": _one_of(Encryption.values),
+                "encryption_recipients": {**TEXTS, "type": ["array", "null"]},
+                "destinations": TEXTS,
+                "package": YES_NO,
+                "hooks": hooks,
+            }
+        ),
+        "required": ["id", "engine"],
+        "allOf": options,
+    }
+
+
+def _option(option: registry.OptionField) -> Schema:
+    shape = {"enum": list(option.choices)} if option.choices else dict(OPTIONS[option.type])
+    if option.nullable:
+        shape = {"anyOf": [shape, {"type": "null"}]}
+    return {**shape, "description": option.help} if option.help else shape
+
+
+def _packages() -> dict[str, Schema]:
+    return {
+        "schedule": CRONS,
+        "timezone": TEXT,
+        "compression": _one_of(PackageCompression.values),
+        "retention_days": COUNT,
+        "max_packages": COUNT,
+        "on_missing": _one_of(OnMissing.values),
+        "destination": TEXT,
+    }
+
+
+# Faults
+
+
+def _told(document: Document, error: ValidationError) -> Iterator[Fault]:
+    """In our words: jsonschema's own repeat the value, which may be a secret."""
+    path = tuple(error.absolute_path)
+    wanted, given = cast(Any, error.validator_value), cast(Any, error.instance)
+    if error.validator == "additionalProperties":
+        known = cast(Any, error.schema)["properties"]
+        told = f"This is not known here. Known are {', '.join(sorted(known))}."
+        yield from (document.fault((*path, name), told) for name in given if name not in known)
+    elif error.validator == "required":
+        yield from (document.fault(path, f"{name} is missing.") for name in wanted if name not in given)
+    else:
+        yield document.fault(path, _message(str(error.validator), wanted, given))
+
+
+def _message(rule: str, wanted: Any, value: object) -> str:
+    messages: dict[str, Callable[[], str]] = {
+        "type": lambda: f"{_kinds(wanted)} is wanted{_quoted(value, wanted)}.",
+        "enum": lambda: f"One of {', '.join(map(str, wanted))} is wanted.",
+        "minimum": lambda: f"At least {wanted} is wanted.",
+        "maximum": lambda: f"At most {wanted} is wanted.",
+        "minItems": lambda: "An empty list says nothing: use null for none.",
+    }
+    return messages.get(rule, lambda: "This has not the right shape.")()
+
+
+NOUNS = {
+    "string": "a text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "a mapping",
+    "null": "null",
+}
+
+
+def _kinds(wanted: str | list[str]) -> str:
+    kinds = [wanted] if isinstance(wanted, str) else wanted
+    return " or ".join(NOUNS[kind] for kind in kinds).capitalize()
+
+
+def _quoted(value: object, wanted: str | list[str]) -> str:
+    plain = isinstance(value, int | float) and ("string" in wanted)
+    return " (put it into quotes)" if plain else ""
+
+
+def _coerced(value: Any, shape: Schema) -> Any:
+    if isinstance(value, dict):
+        known = shape.get("properties", {})
+        for condition in shape.get("allOf", ()):
+            if condition["if"]["properties"]["engine"]["const"] == value.get("engine"):
+                known = known | condition["then"]["properties"]
+        return {name: _coerced(item, known.get(name, {})) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_coerced(item, shape.get("items", {})) for item in value]
+    return _scalar(value, shape) if isinstance(value, Expanded) else value
+
+
+def _scalar(text: Expanded, shape: Schema) -> Any:
+    kinds = shape.get("type", ())
+    if "integer" in kinds and text.removeprefix("-").isdecimal():
+        return int(text)
+    if "boolean" in kinds and text.lower() in ("true", "false", "yes", "no", "1", "0"):
+        return text.lower() in ("true", "yes", "1")
+    return str(text)
