@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from databases.engines.base import Guard
-from databases.engines.s3_bucket.put import MIB, Upload, Way, put
+from databases.engines.s3_bucket.put import MIB, Upload, Way, part_size, put
 from databases.engines.s3_bucket.sockets import Sockets
 from databases.engines.s3_bucket.tarformat import SMALL
 from jobs.errors import BackupError
@@ -114,7 +114,7 @@ class Writer:
         parts: list[Future[None]] = []
         left = size
         while left:
-            body = self._read(min(left, upload.part_size), read)
+            body = self._read(min(left, part_size(len(parts) + 1)), read)
             left -= len(body)
             parts.append(self._submit(partial(self._send, upload, len(parts) + 1, body)))
         self._appear = partial(self._submit, partial(self._end, upload, parts, upload.complete))

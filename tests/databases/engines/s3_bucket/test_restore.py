@@ -71,28 +71,35 @@ def code_of(target: Engine, chain: Sequence[Dumped], **values: Any) -> str:
     return raised.value.code
 
 
-class TestAChain:
-    @pytest.fixture
-    def chain(self, s3: S3Server, s3_bucket: str) -> list[Dumped]:
-        engine = engine_to(s3, s3_bucket)
-        fill(s3, s3_bucket, {f"k/{n}": bytes([n]) * 100 for n in range(9)})
-        chain = [dump_of(engine)]
-        changes: list[tuple[dict[str, bytes], tuple[str, ...]]] = [
-            ({"k/1": b"second", "k/9": b"new"}, ("k/2", "k/3")),
-            ({"k/2": b"back again", "k/1": b"third"}, ("k/4", "k/9")),
-            ({"other/x": b"fourth"}, ("k/1", "k/5")),
-        ]
-        for written, deleted in changes:
-            fill(s3, s3_bucket, written)
-            clear(s3, s3_bucket, deleted)
-            chain.append(incremental(engine, chain[-1]))
-        return chain
+@pytest.fixture(scope="module")
+def source(s3: S3Server) -> str:
+    """The bucket that `chain` is of; tests read it only."""
+    return s3.make_bucket()
 
-    def test_restores_the_buckets_final_state(self, s3: S3Server, s3_bucket: str, chain: list[Dumped]) -> None:
+
+@pytest.fixture(scope="module")
+def chain(s3: S3Server, source: str) -> list[Dumped]:
+    engine = engine_to(s3, source)
+    fill(s3, source, {f"k/{n}": bytes([n]) * 100 for n in range(9)})
+    chain = [dump_of(engine)]
+    changes: list[tuple[dict[str, bytes], tuple[str, ...]]] = [
+        ({"k/1": b"second", "k/9": b"new"}, ("k/2", "k/3")),
+        ({"k/2": b"back again", "k/1": b"third"}, ("k/4", "k/9")),
+        ({"other/x": b"fourth"}, ("k/1", "k/5")),
+    ]
+    for written, deleted in changes:
+        fill(s3, source, written)
+        clear(s3, source, deleted)
+        chain.append(incremental(engine, chain[-1]))
+    return chain
+
+
+class TestAChain:
+    def test_restores_the_buckets_final_state(self, s3: S3Server, source: str, chain: list[Dumped]) -> None:
         target = s3.make_bucket()
         report = restore(engine_to(s3, target), chain)
-        assert content_of(s3, target) == content_of(s3, s3_bucket)
-        assert report.counts == {"objects": len(keys_of(s3, s3_bucket))}
+        assert content_of(s3, target) == content_of(s3, source)
+        assert report.counts == {"objects": len(keys_of(s3, source))}
 
     def test_restores_an_earlier_state_too(self, s3: S3Server, chain: list[Dumped]) -> None:
         target = s3.make_bucket()
