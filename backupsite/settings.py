@@ -35,6 +35,7 @@ BACKUPSITE_ENGINE_SETTINGS = {
     "mongo_bin_dirs": environment.items("BACKUPSITE_MONGO_BIN_DIRS"),
     "allowed_networks": environment.items("BACKUPSITE_ALLOWED_NETWORKS", "0.0.0.0/0,::/0"),
 }
+BACKUPSITE_HOOK_PROGRAMS = environment.paths("BACKUPSITE_HOOK_PROGRAMS")  # none: there are no hooks
 BACKUPSITE_DEFAULT_ENCRYPTION = environment.choice("BACKUPSITE_ENCRYPTION", "none", allowed=("none", "age"))
 BACKUPSITE_AGE_IDENTITIES = keys.age_identities(KEYS_DIR)
 BACKUPSITE_AGE_RECIPIENTS = keys.age_recipients(KEYS_DIR, BACKUPSITE_AGE_IDENTITIES)
@@ -190,6 +191,10 @@ SPECTACULAR_SETTINGS = {
     ],
     "ENUM_NAME_OVERRIDES": {
         "JobStatus": "jobs.models.Status",
+        "Compression": "databases.models.Compression",
+        "Trigger": "backups.models.Backup.Trigger",
+        "PackageCompression": "packages.models.Compression",
+        "PackageTrigger": "packages.models.Package.Trigger",
     },
     "SWAGGER_UI_DIST": "SIDECAR",  # the pages work without the internet
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

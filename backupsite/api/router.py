@@ -12,6 +12,7 @@ from backups.api.runs import RestoreViewSet, VerificationViewSet
 from backupsite.api.idempotency import Idempotent
 from backupsite.api.keys import ApiKeyViewSet
 from databases.api import ScheduleViewSet
+from packages.api.packages import PackageViewSet
 
 
 class Router(SimpleRouter):
@@ -35,5 +36,6 @@ router.register("schedules", ScheduleViewSet, "schedule")
 router.register("backups", BackupViewSet, "backup")
 router.register("restores", RestoreViewSet, "restore")
 router.register("verifications", VerificationViewSet, "verification")
+router.register("packages", PackageViewSet, "package")
 router.register("destinations", DestinationViewSet, "destination")
 router.register("keys", ApiKeyViewSet, "key")

@@ -7,6 +7,7 @@ from backupsite.api.pages import RedocPage, SchemaView, SwaggerPage
 from backupsite.api.router import router
 from backupsite.api.tokens import RefreshView, RevokeView, TokenView
 from databases.policy_api import PolicyViewSet
+from packages.api.download import PackageLinkView
 
 # Before the router's: `doc` is never the id of a backup.
 api_patterns = [
@@ -15,6 +16,7 @@ api_patterns = [
     re_path(r"^token/revoke/?$", RevokeView.as_view(), name="token-revoke"),
     re_path(r"^backups/doc/?$", SwaggerPage.as_view(), name="doc"),
     re_path(r"^downloads/(?P<token>[\w.:-]+)/?$", DownloadLinkView.as_view(), name="download"),
+    re_path(r"^downloads/packages/(?P<token>[\w.:-]+)/?$", PackageLinkView.as_view(), name="package-link"),
     re_path(r"^policy/?$", PolicyViewSet.as_view({"get": "retrieve", "patch": "partial_update"}), name="policy"),
     *router.urls,
 ]

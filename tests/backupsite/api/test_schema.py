@@ -64,7 +64,12 @@ def test_jobs_take_an_idempotency_key(schema: Any) -> None:
         for path, operations in schema["paths"].items()
         if any(parameter["name"] == "Idempotency-Key" for parameter in operations.get("post", {}).get("parameters", []))
     }
-    assert taking == {"/api/backups", "/api/backups/{id}/verify", "/api/backups/{id}/restore"}
+    assert taking == {
+        "/api/backups",
+        "/api/backups/{id}/verify",
+        "/api/backups/{id}/restore",
+        "/api/packages/create",
+    }
 
 
 def test_no_secret_is_ever_read(schema: Any) -> None:
@@ -99,6 +104,6 @@ def test_every_action_names_a_role_that_exists() -> None:
 
 
 def test_the_addresses_that_answers_name_exist() -> None:
-    for name in ("database", "backup", "restore", "verification", "destination", "key"):
+    for name in ("database", "backup", "restore", "verification", "package", "destination", "key"):
         assert reverse(f"api:{name}-detail", args=["x"]).startswith("/api/")
     assert reverse("api:download", args=["x"]).startswith("/api/")
