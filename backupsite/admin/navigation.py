@@ -30,6 +30,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 item("Restores", "settings_backup_restore", "backups_restore_changelist"),
                 item("Verifications", "verified", "backups_verification_changelist"),
                 item("Destinations", "hard_drive", "backups_destination_changelist"),
+                item("Policy", "policy", "databases_policy_changelist"),
             ]
         },
         {
