@@ -29,7 +29,8 @@ class Fault:
 
     def __str__(self) -> str:
         where = ".".join(map(str, self.path))
-        return f"line {self.line}: {where + ': ' if where else ''}{self.message}"
+        line = f"line {self.line}: " if self.line else ""
+        return f"{line}{where + ': ' if where else ''}{self.message}"
 
 
 class ConfigRefused(BackupError):

@@ -16,7 +16,9 @@ from django.db.migrations.executor import MigrationExecutor
 
 from backups.services.save_destination import ensure_default_destination
 from backupsite import environment
-from backupsite.config.apply import apply_config
+from backupsite.config.apply import apply_document
+from backupsite.config.from_environment import read_environment
+from backupsite.config.reading import read_file
 from backupsite.locks import site_lock
 from backupsite.users import admins
 
@@ -33,10 +35,16 @@ def prepare(*, tell: Callable[[str], None], config: Path | None = None) -> None:
     with site_lock("prepare"):
         migrate()
         make_first_admin(tell=tell)
-        if config is not None:
-            for change in apply_config(path=config):
-                logger.info("%s: %s", config.name, change)
+        configure(config)
         ensure_default_destination()
+
+
+def configure(config: Path | None) -> None:
+    """Applies the file, else what the variables of a single application say, if there are any."""
+    document = read_file(config) if config else read_environment()
+    if document is not None:
+        for change in apply_document(document=document):
+            logger.info("%s: %s", config.name if config else "environment", change)
 
 
 def migrate() -> None:

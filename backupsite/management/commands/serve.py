@@ -43,7 +43,9 @@ class Command(BaseCommand):
         try:
             prepare(tell=self._tell, config=config)
         except ConfigRefused as refused:
-            raise CommandError("\n".join(f"{config}: {fault}" for fault in refused.faults)) from refused
+            raise CommandError(
+                "\n".join(f"{config or 'environment'}: {fault}" for fault in refused.faults)
+            ) from refused
         supervisor = Supervisor(
             [_child(role, listener, workers) for role in only],
             ready=lambda: listener is None or _answers(listener),
