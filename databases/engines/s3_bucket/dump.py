@@ -106,6 +106,8 @@ class S3Dump:
 
     def _end(self) -> None:
         self._ended = True
+        for place, count in self._facts["left_out"].items():
+            self._guard.log(f"{count} objects below {place} are left out: a destination of this site stores them")
         totals = asdict(self._members.totals)
         counts = {"objects": totals["objects"], **totals.pop("counts")}
         self._facts |= totals | {"counts": counts, "file_count": totals["objects"]}
@@ -170,7 +172,11 @@ def _started(
         write_index=write_index,
         log=request.guard.log,
     )
-    return S3Dump(members.chunks(), wire, request.guard, members, facts)
+    started = S3Dump(members.chunks(), wire, request.guard, members, facts)
+    if request.type == "full" and not listing.first.following:
+        whole = chosen(listing.first.objects, selections, places.OwnPlaces(options, request.leave_out, _nothing))
+        started.bytes_total_estimate = sum(listed.size for listed in whole)
+    return started
 
 
 def _not_empty(planned: Iterator[Step]) -> Iterator[Step]:
@@ -183,6 +189,10 @@ def _not_empty(planned: Iterator[Step]) -> Iterator[Step]:
             hint="Globs match whole keys, for example images/2026/**; one star does not cross a slash.",
         )
     return chained([first], planned)
+
+
+def _nothing(message: str) -> None:
+    """Has been said already."""
 
 
 def _nowhere(line: bytes) -> None:
