@@ -42,8 +42,9 @@ def delete_package(*, package: Package) -> bool:
             raise BackupError(f"{row.pk} is {row.status}; cancel it first.", code="wrong_state", permanent=True)
         Package.objects.filter(pk=row.pk).update(status=Status.DELETING)
         row.copies.update(state=PackageCopy.State.DELETING)
-    _remove(package.copies.select_related("destination"))
-    if package.copies.exists():
+    left = PackageCopy.objects.filter(package=package.pk).select_related("destination")
+    _remove(left.order_by("pk"))
+    if left.exists():
         return False
     _forget([package.pk])
     return True
