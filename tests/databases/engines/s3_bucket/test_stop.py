@@ -24,7 +24,7 @@ LARGE = random.Random(5).randbytes(40 << 20)
 
 @pytest.fixture(scope="module")
 def artefact() -> bytes:
-    small = {f"small/{n}": b"x" * 1000 for n in range(40)}
+    small = {f"small/{n}": b"x" * 1000 for n in range(40)} | {"small/7": b"needle"}
     found = Artefact().add("large", LARGE)
     for key, body in small.items():
         found.add(key, body)
@@ -44,6 +44,7 @@ def of(method: bytes, mark: bytes) -> Callable[[bytes], bool]:
 HELD = {
     "a part": of(b"PUT ", b"partNumber=2"),
     "a small object": of(b"PUT ", b"/small/7"),
+    "the answer to an object": lambda block: b"needle" in block,
     "the answer that completes": of(b"POST ", b"uploadId="),
     "the listing": of(b"GET ", b"list-type=2"),
 }
