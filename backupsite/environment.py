@@ -1,7 +1,7 @@
 """Settings from the environment: plain values, values in files (`NAME_FILE`), lists and numbers."""
 
 import os
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -22,6 +22,15 @@ def value(name: str, default: str = "") -> str:
 def items(name: str, default: str = "") -> list[str]:
     """A comma-separated list; empty items are dropped."""
     return [item.strip() for item in value(name, default).replace("\n", ",").split(",") if item.strip()]
+
+
+def paths(name: str) -> list[str]:
+    """A comma-separated list of absolute paths; a folder's trailing slash stays."""
+    found = items(name)
+    for path in map(PurePosixPath, found):
+        if not path.is_absolute() or ".." in path.parts:
+            raise ImproperlyConfigured(f"{name} must hold absolute paths without '..', not {str(path)!r}.")
+    return found
 
 
 def number(name: str, default: int, *, minimum: int = 0) -> int:

@@ -54,7 +54,7 @@ class Lease:
         self._estimate: int | None = None
         self._rate_from = (time.monotonic(), 0)
         self._reason: Exception | None = None
-        self._told_at = 0.0
+        self._told_at = self._unwound_by = 0.0
         self._callbacks: dict[int, Callable[[], None]] = {}
         self._lock = threading.Lock()
         self._lines: list[LogLine] = []
@@ -105,6 +105,10 @@ class Lease:
             self._bytes_done = bytes_done
             self._moved = time.monotonic()
 
+    def unwind_for(self, seconds: float) -> None:
+        """From now on the run may take so long to stop when it is told to: it has last work to do, and bounds that."""
+        self._unwound_by = time.monotonic() + seconds
+
     def on_abort(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Registers what must happen, in another thread, at the moment the attempt must stop."""
         key = id(callback)
@@ -153,7 +157,7 @@ class Lease:
                 self._write_log()
                 self._renew()
                 self._watch()
-                if self._reason is not None and time.monotonic() - self._told_at > UNWIND_S:
+                if self._reason is not None and time.monotonic() > max(self._told_at, self._unwound_by) + UNWIND_S:
                     self._give_up(self._reason)
                     return
         finally:

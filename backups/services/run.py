@@ -19,6 +19,7 @@ from backups.pipeline.encoding import Encoding
 from backups.selectors import primary_destination, recipients_of, stored_places
 from backups.services.chain import hold_parent
 from backups.services.events import record_backup_event
+from backups.services.hooks import hooks_around
 from backups.services.index import Spool, parent_of, spool, store_index
 from backups.services.prune import remove_copy
 from backups.services.read_back import SAID, read_back
@@ -53,7 +54,7 @@ def run_backup(backup: Backup, lease: Lease) -> dict[str, Any]:
     )
     lease.phase("preflight", moves_bytes=False)
     hold_parent(backup=backup, engine=engine, lease=lease)
-    with spool() as index:
+    with hooks_around(backup=backup, database=database, lease=lease), spool() as index:
         request = _request(backup, lease, index)
         engine.preflight(request)
         open_storage(destination)  # what is wrong with it is said before the dump begins

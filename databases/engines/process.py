@@ -8,12 +8,14 @@ whose pipe is then closed.
 """
 
 import fcntl
+import io
 import os
 import re
 import shutil
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -102,8 +104,8 @@ class Process:
         self._popen = popen
         self._guard = guard
         self._lock = threading.Lock()
-        assert popen.stderr is not None
-        self._words = _Words(popen.stderr, tool)
+        self._foreign = False
+        self._words = _Words(popen.stderr or io.BytesIO(), tool)
 
     @property
     def stdin(self) -> IO[bytes]:
@@ -153,6 +155,17 @@ class Process:
     def ended(self) -> bool:
         return self._popen.poll() is not None
 
+    def over(self) -> bool:
+        """Whether the tool has ended; unlike `ended` it stays unreaped, so that its number remains its group's."""
+        if self._popen.returncode is not None:
+            return True
+        return os.waitid(os.P_PID, self._popen.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+    @property
+    def status(self) -> int:
+        """After the context was left: the exit status, or the negative number of the signal that ended it."""
+        return self._popen.returncode
+
     def kill(self) -> None:
         """From any thread: ends the whole process group at once. The starter still reaps it."""
         self._signal(signal.SIGKILL)
@@ -160,16 +173,22 @@ class Process:
     def _signal(self, number: signal.Signals) -> None:
         with self._lock:
             if self._popen.returncode is None:  # not reaped, so the number is still this group's
-                with suppress(ProcessLookupError):
+                try:
                     os.killpg(self._popen.pid, number)
+                except ProcessLookupError:
+                    pass
+                except PermissionError:  # it changed its user (sudo): nobody but that user can end it
+                    self._foreign = True
 
     def close(self) -> None:
         """TERM, a short grace, KILL; reaps. stdin is closed last: its EOF could pass for the end of a whole archive."""
-        if self._popen.poll() is None:
+        if not self.over():
             self._signal(signal.SIGTERM)
-            with suppress(subprocess.TimeoutExpired):
-                self._popen.wait(GRACE_S)
-            self._signal(signal.SIGKILL)
+            until = time.monotonic() + GRACE_S
+            while not self.over() and time.monotonic() < until:
+                time.sleep(0.01)
+        self._signal(signal.SIGKILL)  # also what it left running in its group
+        if self.over() or not self._foreign:
             self._popen.wait()
         for stream in (self._popen.stdin, self._popen.stdout):
             if stream is not None:
@@ -180,10 +199,18 @@ class Process:
 
 @contextmanager
 def start(
-    tool: Tool, *, guard: Guard, stdin: int | IO[bytes] = subprocess.DEVNULL, stdout: int = subprocess.DEVNULL
+    tool: Tool,
+    *,
+    guard: Guard,
+    stdin: int | IO[bytes] = subprocess.DEVNULL,
+    stdout: int = subprocess.DEVNULL,
+    merged: bool = False,
 ) -> Iterator[Process]:
-    """Runs a tool; leaving the context kills its process group. `guard`'s abort kills it from another thread."""
-    popen = _popen(tool, stdin, stdout)
+    """Runs a tool; leaving the context kills its process group. `guard`'s abort kills it from another thread.
+
+    With `merged` its stderr comes in stdout, in the order it was written.
+    """
+    popen = _popen(tool, stdin, stdout, subprocess.STDOUT if merged else subprocess.PIPE)
     with ExitStack() as stack:
         process = Process(tool, popen, guard)
         stack.callback(process.close)
@@ -195,7 +222,7 @@ def start(
         yield process
 
 
-def _popen(tool: Tool, stdin: int | IO[bytes], stdout: int) -> "subprocess.Popen[bytes]":
+def _popen(tool: Tool, stdin: int | IO[bytes], stdout: int, stderr: int) -> "subprocess.Popen[bytes]":
     setpriv = shutil.which("setpriv")
     if setpriv is None:
         raise BackupError("setpriv was not found.", code="tool_missing", permanent=True, hint="Install util-linux.")
@@ -205,7 +232,7 @@ def _popen(tool: Tool, stdin: int | IO[bytes], stdout: int) -> "subprocess.Popen
             argv,
             stdin=stdin,
             stdout=stdout,
-            stderr=subprocess.PIPE,
+            stderr=stderr,
             bufsize=0,
             env=dict(tool.env),
             start_new_session=True,

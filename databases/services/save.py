@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from databases.engines import registry
 from databases.fields import unseal
+from databases.hooks import hook_faults
 from databases.models import RESERVED_IDS, Compression, Database
 from databases.schedule import schedule_fault, timezone_fault
 from databases.services.beat import keep_in_step
@@ -35,6 +37,8 @@ def save_database(*, database: Database, values: Mapping[str, Any], create: bool
         setattr(database, name, value)
     faults = _set_secrets(database, values)
     faults |= _faults(database)
+    if "hooks" in values:  # what was allowed once is asked again when it is to run
+        faults |= hook_faults(values["hooks"], settings.BACKUPSITE_HOOK_PROGRAMS)
     if faults:
         raise ValidationError(faults)
     try:
