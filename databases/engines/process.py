@@ -173,12 +173,11 @@ class Process:
     def _signal(self, number: signal.Signals) -> None:
         with self._lock:
             if self._popen.returncode is None:  # not reaped, so the number is still this group's
-                try:
-                    os.killpg(self._popen.pid, number)
-                except ProcessLookupError:
-                    pass
-                except PermissionError:  # it changed its user (sudo): nobody but that user can end it
-                    self._foreign = True
+                with suppress(ProcessLookupError):
+                    try:
+                        os.killpg(self._popen.pid, number)
+                    except PermissionError:  # it changed its user (sudo): nobody but that user can end it
+                        self._foreign = True
 
     def close(self) -> None:
         """TERM, a short grace, KILL; reaps. stdin is closed last: its EOF could pass for the end of a whole archive."""
@@ -190,6 +189,8 @@ class Process:
         self._signal(signal.SIGKILL)  # also what it left running in its group
         if self.over() or not self._foreign:
             self._popen.wait()
+        else:
+            threading.Thread(target=self._popen.wait, name="tool-end", daemon=True).start()
         for stream in (self._popen.stdin, self._popen.stdout):
             if stream is not None:
                 with suppress(OSError):
