@@ -25,8 +25,15 @@ LABELS = {
     "url": "URL",
     "auth": "Signs in by",
     "records_path": "Path of the records",
-    "since_param": "Parameter for changes",
-    "restore_url": "URL for restores",
+    "page_param": "Parameter of the page",
+    "page_start": "First page",
+    "page_size_param": "Parameter of the size",
+    "page_size": "Records a page",
+    "cursor_param": "Parameter of the cursor",
+    "cursor_path": "Path of the cursor",
+    "since_param": "Parameter of the time",
+    "restore_url": "URL of restores",
+    "restore_batch": "Records a POST",
     "max_bytes": "Most bytes",
     "max_pages": "Most pages",
     "timeout_s": "Timeout in seconds",
@@ -37,7 +44,7 @@ FIRST = frozenset(
         *("format", "sslmode"),
         *("uri", "auth_source", "replica_set", "tls"),
         *("bucket", "prefix", "endpoint_url", "region", "access_key", "secret_key"),
-        *("url", "collection", "auth", "token", "headers", "records_path", "pagination"),
+        *("url", "collection", "headers", "auth", "token", "records_path", "pagination"),
     }
 )
 MULTILINE = frozenset({"sslrootcert", "sslcert", "sslkey", "ca", "certificate_key"})  # PEM text

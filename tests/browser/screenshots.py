@@ -76,7 +76,7 @@ def _prepare(page: Page, site: Site, server: PostgresServer) -> dict[str, str]:
 
 
 def _add(page: Page, site: Site, server: PostgresServer, name: str) -> None:
-    page.goto(f"{site.url}/admin/databases/database/add/")
+    page.goto(f"{site.url}/admin/databases/database/add/?engine=postgres")
     fields = {
         "name": name.capitalize(),
         "id": name,

@@ -6,6 +6,7 @@ from typing import Any
 from databases.engines import registry
 
 CANARY = "s3cr3t-canary-41"
+URL = "https://crm.example.org/api"
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----"
 
 
@@ -50,6 +51,41 @@ BODIES: dict[str, Body] = {
             ({"host": "db", "options": {"include_collections": [" "]}}, "options.include_collections"),
             ({"host": "db", "options": {"include_collections": "orders"}}, "options.include_collections"),
             ({"host": "db", "options": {"bucket": CANARY}}, "options.bucket"),
+        ],
+    ),
+    "http": Body(
+        plain={
+            "options": {
+                "url": "https://crm.example.org/api/{collection}",
+                "collection": "users, orders",
+                "auth": "bearer",
+                "records_path": "data.items",
+            }
+        },
+        secrets={"token": CANARY, "headers": {"X-Tenant": CANARY, "X-Trace": "a: b"}},
+        wrong=[
+            ({"options": {}}, "options.url"),
+            ({"options": {"url": "ftp://crm.example.org"}}, "options.url"),
+            ({"options": {"url": f"https://me:{CANARY}@crm.example.org"}}, "options.url"),
+            ({"options": {"url": URL, "collection": "a,,b"}}, "options.collection"),
+            ({"options": {"url": URL, "headers": {"Host": CANARY}}}, "options.headers"),
+            ({"options": {"url": URL, "headers": {"X-Tenant": [CANARY]}}}, "options.headers"),
+            ({"options": {"url": URL, "headers": CANARY}}, "options.headers"),
+            ({"options": {"url": URL, "auth": CANARY}}, "options.auth"),
+            ({"options": {"url": URL, "auth": "bearer"}}, "options.token"),
+            ({"options": {"url": URL, "auth": "bearer", "token": f"a {CANARY}"}}, "options.token"),
+            ({"options": {"url": URL, "token": CANARY}}, "options.token"),
+            ({"options": {"url": URL, "auth": "basic"}}, "username"),
+            ({"username": "me", "options": {"url": URL}}, "username"),
+            ({"password": CANARY, "options": {"url": URL}}, "password"),
+            ({"options": {"url": URL, "pagination": "cursor"}}, "options.cursor_path"),
+            ({"options": {"url": URL, "records_path": "a..b"}}, "options.records_path"),
+            ({"options": {"url": URL, "since_param": "a b"}}, "options.since_param"),
+            ({"options": {"url": URL, "restore_url": CANARY}}, "options.restore_url"),
+            ({"options": {"url": URL, "timeout_s": 0}}, "options.timeout_s"),
+            ({"options": {"url": URL, "max_bytes": "many"}}, "options.max_bytes"),
+            ({"options": {"url": URL, "ca": CANARY}}, "options.ca"),
+            ({"options": {"url": URL, "bucket": CANARY}}, "options.bucket"),
         ],
     ),
     "s3": Body(
