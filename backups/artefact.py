@@ -1,5 +1,6 @@
 """Names and contents of what is stored: the key, and the sidecar manifest. docs/artefact.md is the specification."""
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -10,6 +11,11 @@ from backups.pipeline.encoding import Encoding
 
 SCHEMA_VERSION = 1
 SIDECAR_SUFFIX = ".manifest.json"
+_BESIDE = re.compile(r"(\.manifest\.json|\.index\.zst(\.age)?)$")
+_OURS = re.compile(
+    r"(?P<folder>[a-z0-9_-]+)/\d{4}/\d{2}/(?P<name>[a-z0-9_-]+)_\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d"
+    r"_(?P<kind>bkp|pkg)_[a-z0-9]{12}-\d+(\.[a-z0-9]+)+"
+)
 
 
 def key_of(*, backup: Backup, attempt: int, extension: str, at: datetime) -> str:
@@ -29,6 +35,17 @@ def index_key(key: str, *, encrypted: bool) -> str:
 def index_keys(key: str) -> tuple[str, str]:
     """Where the index of an artefact may lie: whether it is encrypted is not known before it is written."""
     return index_key(key, encrypted=True), index_key(key, encrypted=False)
+
+
+def artefact_key(key: str) -> str:
+    """The key of the artefact that the object under `key` is, or lies beside."""
+    return _BESIDE.sub("", key)
+
+
+def looks_like_ours(key: str) -> bool:
+    """Whether a site could have stored this: an artefact or a package, or what lies beside one."""
+    found = _OURS.fullmatch(artefact_key(key))
+    return found is not None and (found["folder"], found["kind"]) in ((found["name"], "bkp"), ("packages", "pkg"))
 
 
 def sidecar(

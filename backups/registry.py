@@ -18,12 +18,19 @@ def register_readers(source: Readers) -> None:
 
 
 def register_objects(source: Objects) -> None:
-    """`source()` gives rows with a `destination`, one for each object that is, or may be, stored there."""
+    """`source()` gives a row for each object that is, or may be, stored: with `destination`, `key` and `state`.
+
+    The state is `stored` where the object has to be there.
+    """
     _objects.append(source)
 
 
 def readers() -> list[QuerySet[Any]]:
     return [source() for source in _readers]
+
+
+def objects() -> list[QuerySet[Any]]:
+    return [source() for source in _objects]
 
 
 def other_objects(destination_id: str) -> int:

@@ -29,6 +29,15 @@ class StoredObject:
 
 
 @dataclass(frozen=True)
+class UnfinishedWrite:
+    """What a write left that never ended, or that still runs. `upload_id` is empty where a store has no such thing."""
+
+    key: str
+    started: datetime
+    upload_id: str = ""
+
+
+@dataclass(frozen=True)
 class DestinationReport:
     """The outcome of a destination check. `error`, `code` and `hint` are empty when `ok`.
 
@@ -99,6 +108,10 @@ class ObjectStorage(Storage):
     @abstractmethod
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
         """Every object whose key starts with `prefix`, however many; unfinished ones never appear."""
+
+    @abstractmethod
+    def list_unfinished(self, prefix: str = "") -> Iterator[UnfinishedWrite]:
+        """Every write to a key that starts with `prefix` which has not ended, those that still run included."""
 
     @abstractmethod
     def presigned_url(self, key: str, *, expires_in: int, filename: str) -> str | None:

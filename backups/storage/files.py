@@ -46,7 +46,8 @@ class FileReader:
         return filled
 
 
-def walk(folder: int, path: str, prefix: str) -> Iterator[StoredObject]:
+def walk(folder: int, path: str, prefix: str, *, unfinished: bool = False) -> Iterator[StoredObject]:
+    """The objects, or with `unfinished` what writes that have not ended left, under the keys they would have."""
     with os.scandir(folder) as entries:
         names = sorted(entry.name for entry in entries)
     for name in names:
@@ -59,9 +60,9 @@ def walk(folder: int, path: str, prefix: str) -> Iterator[StoredObject]:
             continue  # deleted meanwhile
         if modes.S_ISDIR(found.st_mode):
             with open_folder(folder, [name], key=key) as child:
-                yield from walk(child, key + "/", prefix)
-        elif modes.S_ISREG(found.st_mode) and not name.endswith(PARTIAL) and key != MARKER_FILE:
-            yield stored(key, found)
+                yield from walk(child, key + "/", prefix, unfinished=unfinished)
+        elif modes.S_ISREG(found.st_mode) and name.endswith(PARTIAL) is unfinished and key != MARKER_FILE:
+            yield stored(key.removesuffix(PARTIAL), found)
 
 
 def stored(key: str, found: os.stat_result) -> StoredObject:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from django.core.files.storage import FileSystemStorage
 
-from backups.storage.base import ObjectStorage, StoredObject, ignore_upload, never_stop
+from backups.storage.base import ObjectStorage, StoredObject, UnfinishedWrite, ignore_upload, never_stop
 from backups.storage.files import (
     MARKER_FILE,
     FileReader,
@@ -172,6 +172,11 @@ class LocalStorage(ObjectStorage, FileSystemStorage):
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
         with self._root() as root, translated(str(self.root)):
             yield from walk(root, "", prefix)
+
+    def list_unfinished(self, prefix: str = "") -> Iterator[UnfinishedWrite]:
+        with self._root() as root, translated(str(self.root)):
+            for found in walk(root, "", prefix, unfinished=True):
+                yield UnfinishedWrite(found.key, found.modified)
 
     def presigned_url(self, key: str, *, expires_in: int, filename: str) -> str | None:
         return None

@@ -13,7 +13,7 @@ from botocore.config import Config
 from django.utils.http import content_disposition_header
 from storages.backends.s3 import S3Storage
 
-from backups.storage.base import PERMISSION, ObjectStorage, StoredObject, ignore_upload, never_stop
+from backups.storage.base import PERMISSION, ObjectStorage, StoredObject, UnfinishedWrite, ignore_upload, never_stop
 from backups.storage.keys import validate_key
 from backups.storage.multipart import store
 from backups.storage.parts import MIB
@@ -203,12 +203,16 @@ class S3BackupStorage(ObjectStorage, S3Storage):  # type: ignore[misc]
         return True
 
     def _uploads_of(self, key: str) -> Iterator[str]:
-        where = self._where(key)
-        wanted: dict[str, Any] = {"Bucket": where["Bucket"], "Prefix": where["Key"]}
+        # A prefix also finds the uploads of longer keys.
+        yield from (found.upload_id for found in self.list_unfinished(validate_key(key)) if found.key == key)
+
+    def list_unfinished(self, prefix: str = "") -> Iterator[UnfinishedWrite]:
+        wanted: dict[str, Any] = {"Bucket": self.bucket_name, "Prefix": self.prefix + prefix}
         while True:
-            page = call(self.client.list_multipart_uploads, what=key, **wanted)
-            # A prefix also finds the uploads of longer keys.
-            yield from (upload["UploadId"] for upload in page.get("Uploads", ()) if upload["Key"] == where["Key"])
+            page = call(self.client.list_multipart_uploads, what=prefix or self.bucket_name, **wanted)
+            for found in page.get("Uploads", ()):
+                key = found["Key"].removeprefix(self.prefix)
+                yield UnfinishedWrite(key, found["Initiated"].astimezone(UTC), found["UploadId"])
             if not page.get("IsTruncated"):
                 return
             wanted |= {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}

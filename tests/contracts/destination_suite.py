@@ -236,6 +236,20 @@ class DestinationSuite:
             assert answer.read() == b"content"
             assert "filename*=utf-8''shop%20%22%C3%B6%22.dump" in answer.headers["Content-Disposition"]
 
+    def test_a_write_that_has_not_ended_is_listed_apart(self, storage: ObjectStorage) -> None:
+        seen: list[tuple[str, bool]] = []
+
+        def check() -> None:
+            seen.extend(
+                (found.key, found.started > datetime.now(UTC) - timedelta(minutes=5))
+                for found in storage.list_unfinished("under")
+            )
+            seen.extend((found.key, False) for found in storage.list_unfinished("other"))
+
+        storage.write("under/way", Producer(40 * MIB), check=check)
+        assert set(seen) == {("under/way", True)}
+        assert list(storage.list_unfinished()) == []
+
     def test_nothing_to_abort(self, storage: ObjectStorage) -> None:
         storage.write("finished", Producer(3))
         assert storage.abort_uploads("finished") == 0
