@@ -36,6 +36,13 @@ def backups_with_copies() -> QuerySet[Backup]:
     return Backup.objects.defer("manifest").prefetch_related("copies")
 
 
+def stored_artefacts() -> QuerySet[Copy]:
+    """The stored copy of every completed backup, the newest first; of several copies the first one."""
+    first = Copy.objects.filter(backup=OuterRef("backup"), state=Copy.State.STORED).order_by("pk").values("pk")[:1]
+    stored = Copy.objects.filter(pk=Subquery(first), backup__status=Status.COMPLETED)
+    return stored.select_related("backup").defer("backup__manifest").order_by("-backup__finished_at", "-pk")
+
+
 def stored_copy(backup: Backup) -> Copy:
     """The copy to read. Raises BackupError(code="vanished") when none is stored."""
     copy = backup.copies.filter(state=Copy.State.STORED).select_related("destination").order_by("pk").first()

@@ -5,6 +5,7 @@ from typing import Any
 from rest_framework.routers import SimpleRouter
 from rest_framework.viewsets import ViewSetMixin
 
+from backups.api.application import ApplicationViewSet
 from backups.api.backups import BackupViewSet
 from backups.api.databases import DatabaseViewSet
 from backups.api.destinations import DestinationViewSet
@@ -33,6 +34,7 @@ class Router(SimpleRouter):
 router = Router()
 router.register("databases", DatabaseViewSet, "database")
 router.register("schedules", ScheduleViewSet, "schedule")
+router.register("backup", ApplicationViewSet, "application")
 router.register("backups", BackupViewSet, "backup")
 router.register("restores", RestoreViewSet, "restore")
 router.register("verifications", VerificationViewSet, "verification")
