@@ -29,6 +29,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 item("Backups", "inventory_2", "backups_backup_changelist"),
                 item("Restores", "settings_backup_restore", "backups_restore_changelist"),
                 item("Verifications", "verified", "backups_verification_changelist"),
+                item("Packages", "package_2", "packages_package_changelist"),
                 item("Destinations", "hard_drive", "backups_destination_changelist"),
                 item("Policy", "policy", "databases_policy_changelist"),
             ]

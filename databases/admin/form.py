@@ -30,7 +30,7 @@ KEEP_FIELDS = ("retention_days", "max_backups", "keep_daily", "keep_weekly", "ke
 ENCRYPTION = ("encryption", "encryption_recipients")
 CONNECTION = ("host", "port", "database_name", "username")
 WHEN = ("enabled", "schedule", "times", "timezone", "scheduled_type", "catch_up")
-PLAIN = ("name", *CONNECTION, "enabled", "timezone", "scheduled_type", "catch_up", "compression", "queue")
+PLAIN = ("name", *CONNECTION, "enabled", "timezone", "scheduled_type", "catch_up", "compression", "package", "queue")
 
 
 class DatabaseForm(PageForm):
@@ -85,6 +85,9 @@ class DatabaseForm(PageForm):
     encryption_recipients = LinesField(
         label="Recipients", help_text="age public keys, one a line. Empty: the site's own key."
     )
+    package = forms.BooleanField(
+        required=False, label="Packages", help_text="Its newest completed backup goes into every package."
+    )
     queue = forms.CharField(
         max_length=63, required=False, help_text="Worker queue that runs this Database's jobs. Empty: any worker."
     )
@@ -136,7 +139,7 @@ class DatabaseForm(PageForm):
             (f"{engine.label} options", "", tuple(self.options)),
             ("When", "", WHEN),
             ("How long", KEEPING, KEEP_FIELDS),
-            ("Where and how", "", ("destination", "compression", "compression_level", *ENCRYPTION, "queue")),
+            ("Where and how", "", ("destination", "compression", "compression_level", *ENCRYPTION, "package", "queue")),
         )
 
     def values(self) -> dict[str, Any]:
