@@ -19,6 +19,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from databases.engines import registry
+from databases.hooks import DEFAULT_TIMEOUT_S, MAX_COMMANDS, MAX_LENGTH, MAX_TIMEOUT_S, MAX_WORDS, Hooks
 from databases.models import CatchUp, Compression, Database, Encryption, Policy, ScheduledType, make_database_id
 from databases.schedule import INHERIT, next_runs, schedule_fault, sentence, timezone_fault
 from databases.selectors import next_runs_of, retention_of, schedule_of, site_policy
@@ -102,6 +103,28 @@ class EffectiveSerializer(serializers.Serializer[Any]):
     encryption_recipients = serializers.ListField(child=serializers.CharField())
 
 
+class CommandsField(serializers.ListField):
+    child = serializers.ListField(
+        child=serializers.CharField(max_length=MAX_LENGTH, allow_blank=True, trim_whitespace=False),
+        min_length=1,
+        max_length=MAX_WORDS,
+        help_text="The absolute path of a program, and its arguments. No shell reads them.",
+    )
+
+
+class HooksSerializer(StrictSerializer):
+    """Commands around a backup. What is left out is empty; `{}` removes them all."""
+
+    pre = CommandsField(required=False, max_length=MAX_COMMANDS)
+    post = CommandsField(required=False, max_length=MAX_COMMANDS)
+    timeout_s = serializers.IntegerField(
+        min_value=1,
+        max_value=MAX_TIMEOUT_S,
+        required=False,
+        help_text=f"Of each command; {DEFAULT_TIMEOUT_S} if unsaid.",
+    )
+
+
 class DatabaseSerializer(StrictSerializer):
     id = serializers.CharField(max_length=63, required=False)
     name = serializers.CharField(max_length=200)
@@ -138,11 +161,23 @@ class DatabaseSerializer(StrictSerializer):
     encryption_recipients = serializers.ListField(
         child=serializers.CharField(max_length=2000), allow_null=True, required=False, max_length=50
     )
+    hooks = HooksSerializer(
+        required=False,
+        help_text="Shown to admins only. Programs have to be allowed by the deployment's BACKUPSITE_HOOK_PROGRAMS.",
+    )
     package = serializers.BooleanField(required=False)
     queue = serializers.CharField(max_length=63, allow_blank=True, required=False)
     effective = serializers.SerializerMethodField()
     created_at = serializers.DateTimeField(read_only=True)
     updated_at = serializers.DateTimeField(read_only=True)
+
+    def to_representation(self, database: Database) -> dict[str, Any]:
+        shown = super().to_representation(database)
+        if getattr(self.context.get("view"), "role", Role.NONE) < Role.ADMIN:
+            del shown["hooks"]
+        else:
+            shown["hooks"] = Hooks.of(database.hooks).as_stored()
+        return dict(shown)
 
     def validate_engine(self, engine: str) -> str:
         if self.instance is not None and engine != self.instance.engine:

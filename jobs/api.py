@@ -68,3 +68,4 @@ class RoleOfActions:
     roles: ClassVar[dict[str, Role]] = {}
     include_roles: ClassVar[dict[str, Role]] = {}  # what `?include=<name>` asks for beside that
     starts_job: ClassVar[frozenset[str]] = frozenset()
+    role: Role = Role.NONE  # of who asks, once that is known

@@ -35,4 +35,5 @@ class HasRole(BasePermission):
 
     def has_permission(self, request: Request, view: Any) -> bool:
         needed = max(needed_role(view, request.method or "GET"), role_of_query(view, request))
-        return role_of_request(request) >= needed
+        view.role = role_of_request(request)
+        return bool(view.role >= needed)
