@@ -23,7 +23,7 @@ TIMES = (
     "'30 3 * * *' is every night at 03:30."
 )
 KEEPING = (
-    "Stored, not applied yet: nothing is deleted by age or count. "
+    "A completed backup past the days or the count goes, unless a tier, a lock or a proof keeps it. "
     "Empty takes the site's value, 0 is off. The last good backup always stays."
 )
 KEEP_FIELDS = ("retention_days", "max_backups", "keep_daily", "keep_weekly", "keep_monthly", "keep_yearly")

@@ -23,12 +23,12 @@ def marked_as_required(page: str) -> set[str]:
     return set(re.findall(r'<label for="id_(\w+)">[^<]*<span class="bks-must"', page))
 
 
-def test_the_form_of_a_database_says_what_it_needs_and_what_is_not_applied(log_in: LogIn) -> None:
+def test_the_form_of_a_database_says_what_it_needs_and_what_retention_does(log_in: LogIn) -> None:
     page = log_in("admin").get(NEW).content.decode()
     assert {"name", "host", "username", "database_name"} <= marked_as_required(page)
     assert "port" not in marked_as_required(page)
     assert 'placeholder="5432"' in page
-    assert "Stored, not applied yet: nothing is deleted by age or count." in page
+    assert "A completed backup past the days or the count goes, unless a tier, a lock or a proof keeps it." in page
     assert "preview-schedule" in page
 
 
