@@ -32,6 +32,21 @@ def register(server: PostgresServer, dbname: str, **values: Any) -> Database:
     return save_database(database=Database(), values={**given, **values}, create=True)
 
 
+def register_bucket(server: S3Server, bucket: str, **values: Any) -> Database:
+    """An s3 Database for the bucket; `options` come on top of where it is and the keys."""
+    options = {
+        "bucket": bucket,
+        "endpoint_url": server.endpoint_url,
+        "region": server.region,
+        "access_key": server.access_key,
+        "secret_key": server.secret_key,
+        "addressing": "path",
+        **values.pop("options", {}),
+    }
+    given = {"name": bucket, "engine": "s3", "options": options}
+    return save_database(database=Database(), values={**given, **values}, create=True)
+
+
 def local_destination(folder: Path, **values: Any) -> Destination:
     given = {"id": "disk", "name": "disk", "kind": "local", "path": str(folder), "is_default": True, "reserve_bytes": 0}
     return save_destination(destination=Destination(), values={**given, **values}, create=True)
