@@ -9,6 +9,7 @@ from rich.console import Console
 from benchmarks import lists, rounds
 from benchmarks.figures import Figures
 from benchmarks.report import page, summary
+from benchmarks.section import PAGE, kept_section
 from benchmarks.world import opened_world
 from demo.client import ApiError
 from demo.site import REPOSITORY
@@ -16,7 +17,6 @@ from tests.servers.fetch import Missing, tool
 from tests.servers.process import ServerError
 
 FOLDER = REPOSITORY / ".bench"
-PAGE = REPOSITORY / "docs" / "benchmarks.md"
 FULL_SIZE_MB, FULL_ROUNDS = 1000, 5
 
 
@@ -38,7 +38,7 @@ def main() -> int:
     text = page(figures, rounds=arguments.rounds, command=command, folder=REPOSITORY)
     console.print(summary(figures), markup=False, highlight=False, soft_wrap=True)
     if arguments.size_mb >= FULL_SIZE_MB and arguments.rounds >= FULL_ROUNDS:
-        PAGE.write_text(text, encoding="utf-8")
+        PAGE.write_text(text + kept_section(), encoding="utf-8")
         console.print(f"Written: {PAGE.relative_to(REPOSITORY)}")
     else:
         console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -71,6 +71,8 @@ def opened(options: S3Options, *, connections: int = 1) -> Iterator[Session]:
                 config=_config(options, connections),
             )
             credentials = core.get_credentials()
+        except (boto.CredentialRetrievalError, boto.PartialCredentialsError) as error:
+            raise NO_ROLE.error(options.bucket) from error
         except (ValueError, boto.BotoCoreError) as error:
             raise BackupError(
                 "The S3 client cannot be made for this endpoint and region.",

@@ -11,12 +11,13 @@ from databases.engines.s3_bucket.options import S3Options
 IDENTITY = ("bucket", "prefix", "endpoint", "selection")
 _PORTS = {"http": 80, "https": 443}
 _AWS = re.compile(r"https?://s3([.-][a-z0-9-]+)*\.amazonaws\.com(\.cn)?")
-# `<database>/<yyyy>/<mm>/<database>_<time>_<backup>-<attempt>.<extensions>`, as backups/artefact.py names them, their
-# sidecars and indexes too.
+# `<database>/<yyyy>/<mm>/<database>_<time>_<backup>-<attempt>.<extensions>`, as backups/artefact.py names them,
+# packages alike, their sidecars and indexes too.
 _ARTEFACT = re.compile(
-    r"(?P<id>[^/]+)/(?P<year>\d{4})/(?P<month>\d\d)/"
-    r"(?P=id)_(?P=year)-(?P=month)-\d\d_\d\d-\d\d-\d\d_bkp_[0-9A-Za-z]+-\d+\.[^/]+"
+    r"(?:(?P<id>[a-z0-9_-]+)/\d{4}/\d\d/(?P=id)|packages/\d{4}/\d\d/package)"
+    r"_\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_(?:bkp|pkg)_[a-z0-9]{12}-\d+(?:\.[a-z0-9]+)+"
 )
+_NAMED = "<database>/<year>/<month>/"
 
 
 def endpoint_of(url: str) -> str:
@@ -65,6 +66,6 @@ class OwnPlaces:
                 self.left_out[prefix] = self.left_out.get(prefix, 0) + 1
                 return True
         if self._whole and _ARTEFACT.fullmatch(key):
-            self.left_out["<database>/<year>/<month>/"] = self.left_out.get("<database>/<year>/<month>/", 0) + 1
+            self.left_out[_NAMED] = self.left_out.get(_NAMED, 0) + 1
             return True
         return False

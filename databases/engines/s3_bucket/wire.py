@@ -19,9 +19,10 @@ from xml.etree import ElementTree as ET
 
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
+from botocore.exceptions import BotoCoreError
 
 from databases.engines.s3_bucket.client import CONNECT_S, READ_S, Session
-from databases.engines.s3_bucket.faults import TLS_FAULTS, connection_lost, refused, shown
+from databases.engines.s3_bucket.faults import TLS_FAULTS, connection_lost, refused, shown, translate
 from jobs.errors import BackupError
 
 if TYPE_CHECKING:
@@ -98,8 +99,11 @@ class Wire:
         # client resolves them here.
         url = self._url + quote(key, safe="/-_.~") + (f"?{query}" if query else "")
         request = AWSRequest("GET", url, headers=dict(headers))
-        request.context["payload_signing_enabled"] = True
-        S3SigV4Auth(self._credentials.get_frozen_credentials(), self._service, self._region).add_auth(request)
+        try:
+            credentials = self._credentials.get_frozen_credentials()  # a role's are renewed here
+        except BotoCoreError as error:
+            raise translate(error, "the host's role") from error
+        S3SigV4Auth(credentials, self._service, self._region).add_auth(request)
         parts = urlsplit(url)
         target = url if self._proxied_plainly else parts.path + (f"?{query}" if query else "")
         fresh = connection.sock is None

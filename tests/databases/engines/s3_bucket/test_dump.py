@@ -182,7 +182,7 @@ def test_a_selection_that_matches_nothing_fails(s3: S3Server, s3_bucket: str) ->
 
 @pytest.mark.parametrize("prefix", ["backups/", ""])
 def test_the_sites_own_artefacts_are_left_out(s3: S3Server, s3_bucket: str, prefix: str) -> None:
-    artefact = f"{prefix}shop/2026/11/shop_2026-11-21_02-00-00_bkp_abc234-1.tar.zst"
+    artefact = f"{prefix}shop/2026/11/shop_2026-11-21_02-00-00_bkp_0a1b2c3d4e5f-1.tar.zst"
     stored = {artefact: b"tar", f"{artefact}.manifest.json": b"{}", f"{artefact}.index.zst": b"index"}
     fill(s3, s3_bucket, {"images/a.jpg": b"jpg", **stored})
     guard = RecordingGuard()

@@ -6,7 +6,7 @@ from databases.engines.base import StoredPlace
 from databases.engines.s3_bucket.options import S3Options
 from databases.engines.s3_bucket.places import OwnPlaces, endpoint_of
 
-ARTEFACT = "shop/2026/11/shop_2026-11-21_02-00-00_bkp_01HZX5-1.dump.zst.age"
+ARTEFACT = "shop/2026/11/shop_2026-11-21_02-00-00_bkp_0a1b2c3d4e5f-1.dump.zst.age"
 
 
 @pytest.mark.parametrize(
@@ -53,8 +53,9 @@ def test_a_destination_without_a_prefix_is_known_by_the_names_of_its_artefacts(s
     own, _ = _own(StoredPlace("https://store.example", "shop", ""))
     assert own.holds(ARTEFACT + suffix)
     assert not own.holds("images/" + ARTEFACT + suffix)
+    assert own.holds("packages/2026/11/package_2026-11-21_02-00-00_pkg_0a1b2c3d4e5f-1.zip" + suffix)
     assert not own.holds("shop/2026/11/photo.jpg")
-    assert not own.holds(ARTEFACT.replace("shop/2026/11", "shop/2026/12"))
+    assert not own.holds(ARTEFACT.replace("shop/2026", "other/2026"))
 
 
 def test_the_same_name_at_another_store_is_only_warned_of() -> None:
