@@ -71,6 +71,13 @@ def speak_of(form: PageForm, kind: str) -> None:
         field.help_text = field.help_text.format(**words)
 
 
+def _something_in(backup: Backup) -> str:
+    """A name that a request for this backup could include."""
+    manifest = backup.manifest.get("engine", {})
+    named = manifest.get("collections") or manifest.get("counts") or [registry.engine_class(backup.engine).example]
+    return str(next(iter(named)))
+
+
 def _restorable(backup: Backup, *, include: Sequence[str] = (), delete_extra: bool = False) -> bool:
     engine, manifest = registry.engine_class(backup.engine), backup.manifest.get("engine", {})
     try:
@@ -113,9 +120,10 @@ class RestoreForm(KeyForm):
         target.queryset = Database.objects.filter(engine=backup.engine)
         target.label_from_instance = lambda database: f"{database.name} ({database.pk})"  # type: ignore[method-assign, assignment]
         speak_of(self, backup.engine)
-        for name, asked in (("include", {"include": ["x"]}), ("delete_extra", {"delete_extra": True})):
-            if not _restorable(backup, **asked):
-                del self.fields[name]
+        if not _restorable(backup, include=[_something_in(backup)]):
+            del self.fields["include"]
+        if not _restorable(backup, delete_extra=True):
+            del self.fields["delete_extra"]
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data

@@ -199,6 +199,17 @@ class TestChains:
 
 
 class TestRestore:
+    @EACH
+    def test_what_to_restore_can_be_chosen_of_every_engine(
+        self, log_in: LogIn, kind: str, one: Database, make_backup: MakeBackup
+    ) -> None:
+        engine = registry.engine_class(kind)
+        held = {"counts": {engine.example: 1}, "collections": [engine.example]}
+        backup = make_backup(database=one, engine=kind, manifest={"engine": held})
+        page = log_in("operator").get(f"/admin/backups/backup/{backup.pk}/restore/").content.decode()
+        assert f"Only these {engine.item}s" in page
+        assert ("Also delete" in page) is ("delete_extra" in engine.supports)
+
     def test_deleting_what_is_extra_is_offered_only_where_the_engine_can(
         self, log_in: LogIn, make_backup: MakeBackup
     ) -> None:
