@@ -30,6 +30,7 @@ def actions(make_backup: MakeBackup, shop: Database, disk: Destination) -> dict[
     backup = f"/admin/backups/backup/{done.pk}"
     return {
         "back-up": "/admin/databases/database/shop/back-up/",
+        "back-up-selective": "/admin/databases/database/shop/back-up-selective/",
         "check": "/admin/databases/database/shop/check/",
         "verify": f"{backup}/verify/",
         "restore": f"{backup}/restore/",
