@@ -15,6 +15,7 @@ from tests.servers.apt import Missing
 from tests.servers.fetch import browser
 from tests.servers.mongodb import MongoServer
 from tests.servers.postgres import PostgresServer
+from tests.servers.records import RecordsServer, start_records
 from tests.servers.redis import RedisServer
 from tests.servers.s3 import S3Server
 
@@ -129,6 +130,13 @@ def s3() -> S3Server:
 def s3_bucket(s3: S3Server) -> str:
     """A new empty bucket."""
     return s3.make_bucket()
+
+
+@pytest.fixture
+def records_service() -> Iterator[RecordsServer]:
+    """A microservice of this test's own, without records."""
+    with start_records() as service:
+        yield service
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,122 @@
+"""The http engine: one kind of Database, its promises in databases/engines/base.py.
+
+The registry imports this for every web process: what imports urllib3 is imported by the methods that make requests.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, ClassVar
+
+from databases.engines.base import (
+    CheckReport,
+    Connection,
+    Dump,
+    DumpRequest,
+    Engine,
+    Guard,
+    Inventory,
+    RestoreReport,
+    RestoreRequest,
+    Source,
+    StructureCheck,
+)
+from databases.engines.http_service.manifest import TAGGED, identity
+from databases.engines.http_service.options import HttpOptions, collections_of, faults_of, names_in
+from databases.engines.http_service.structure import LinesStructure
+from databases.engines.http_service.urls import shown
+from jobs.errors import BackupError
+
+
+class HttpEngine(Engine):
+    kind: ClassVar[str] = "http"
+    label: ClassVar[str] = "HTTP service"
+    about: ClassVar[str] = "The records of a microservice, read over HTTP as JSON."
+    item: ClassVar[str] = "collection"
+    example: ClassVar[str] = "users"
+    unit: ClassVar[str] = "record"
+    Options: ClassVar[type] = HttpOptions
+    connection_fields: ClassVar[frozenset[str]] = frozenset({"username", "password"})
+    supports: ClassVar[frozenset[str]] = frozenset({"full", "selective", "incremental", "restore"})
+
+    options: HttpOptions
+
+    @classmethod
+    def validate(cls, connection: Connection, options: Any) -> dict[str, str]:
+        return faults_of(connection, options)
+
+    @classmethod
+    def address(cls, connection: Connection, options: Mapping[str, Any]) -> str:
+        url = options.get("url", "")
+        return shown(url) if url else ""
+
+    @classmethod
+    def collections(cls, options: Mapping[str, Any]) -> tuple[str, ...]:
+        return collections_of(options)
+
+    @classmethod
+    def records(cls, plain: bytes, manifest: Mapping[str, Any]) -> list[Any]:
+        """One value a line; of several collections `{"collection": name, "record": record}`."""
+        return [json.loads(line) for line in plain.split(b"\n") if line]
+
+    @classmethod
+    def require_restorable(cls, manifest: Mapping[str, Any], *, include: Sequence[str], delete_extra: bool) -> None:
+        super().require_restorable(manifest, include=include, delete_extra=delete_extra)
+        held = manifest.get("collections", [])
+        if unknown := [name for name in include if name not in held]:
+            raise BackupError(
+                f"The backup has no collection {unknown[0]!r}.",
+                code="unsupported",
+                permanent=True,
+                hint=f"It has {', '.join(held)}.",
+            )
+
+    @classmethod
+    def by_hand(cls, manifest: Mapping[str, Any], archive: str) -> str:
+        """All records in one POST, joined as text: jq would round large numbers."""
+        take = f"""jq -c 'select(.collection == "COLLECTION").record' {archive}""".rstrip()
+        joined = f"{take} | paste -sd, -" if manifest.get("format") == TAGGED else f"paste -sd, {archive or '-'}"
+        post = "curl --fail -H 'Content-Type: application/json' --data-binary @- RESTORE_URL"
+        return f"{joined} | sed 's/.*/[&]/' | {post}"
+
+    def continues(self, manifest: Mapping[str, Any]) -> bool:
+        now = {**identity(self.options), "collections": list(names_in(self.options.collection))}
+        same = now == {name: manifest.get(name) for name in now}
+        return same and bool(self.options.since_param) and bool(manifest.get("until"))
+
+    @property
+    def full_every(self) -> int:
+        return self.options.full_every
+
+    def check(self) -> CheckReport:
+        from databases.engines.http_service import check
+
+        return check.check(self.connection, self.options, self.settings)
+
+    def inventory(self) -> Inventory:
+        from databases.engines.http_service import check
+
+        return check.inventory(self.connection, self.options, self.settings)
+
+    def preflight(self, request: DumpRequest) -> None:
+        from databases.engines.http_service import dump
+
+        dump.preflight(self.options, self.settings, request)
+
+    def dump(self, request: DumpRequest) -> AbstractContextManager[Dump]:
+        from databases.engines.http_service import dump
+
+        return dump.dump(self.connection, self.options, self.settings, request)
+
+    def structure(self, manifest: Mapping[str, Any] | None = None) -> StructureCheck:
+        return LinesStructure(None if manifest is None else manifest.get("records"))
+
+    def verify_structure(self, source: Source, guard: Guard) -> Mapping[str, Any]:
+        from databases.engines.http_service import verify
+
+        return verify.verify_structure(source, guard)
+
+    def restore(self, chain: Sequence[Source], request: RestoreRequest) -> RestoreReport:
+        from databases.engines.http_service import restore
+
+        return restore.restore(self.connection, self.options, self.settings, chain, request)
