@@ -16,7 +16,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +45,8 @@ class Known:
 class Tool:
     """What to start. `secrets` never appear in a message; `known` turns the tool's words into codes and hints.
 
-    `rows` finds where the tool quotes data, which not everybody may see who reads an error: its group 1 stays.
+    `rows` finds where the tool quotes data, which not everybody may see who reads an error: its group 1 stays. `line`
+    is called with every line of stderr, also those that are too many to keep, from the thread that reads them.
     """
 
     argv: Sequence[str]
@@ -53,6 +54,7 @@ class Tool:
     secrets: tuple[str, ...] = ()
     known: tuple[Known, ...] = ()
     rows: re.Pattern[str] | None = None
+    line: Callable[[str], None] | None = None
 
     @property
     def name(self) -> str:
@@ -71,6 +73,8 @@ class _Words:
         self._stream = stream
         self._secrets = [text for text in tool.secrets if text]
         self._rows = tool.rows
+        self._line = tool.line
+        self._begun = b""
         self._kept = bytearray()
         self._thread = threading.Thread(target=self._drain, name="tool-stderr", daemon=True)
         self._thread.start()
@@ -80,6 +84,13 @@ class _Words:
             while block := self._stream.read(8192):
                 self._kept += block
                 del self._kept[:-STDERR_KEPT]
+                self._tell(block)
+
+    def _tell(self, block: bytes) -> None:
+        if self._line is not None:
+            *lines, self._begun = (self._begun + block).split(b"\n")
+            for line in lines:
+                self._line(line.decode("utf-8", "replace"))
 
     def text(self) -> str:
         """What the tool said, once it has ended; secrets and quoted data are blanked, NUL is no text."""

@@ -123,7 +123,8 @@ def _initiate(port: int, tls: TlsFiles | None, password: str) -> None:
     try:
         with _client(port, tls) as client:
             member = {"_id": 0, "host": f"127.0.0.1:{port}"}
-            client.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": [member]})
+            settings = {"_id": REPLICA_SET, "members": [member], "writeConcernMajorityJournalDefault": False}
+            client.admin.command("replSetInitiate", settings)  # nobody waits for the disk
         with _client(port, tls) as client:
             while not client.admin.command("hello")["isWritablePrimary"]:
                 pass

@@ -156,3 +156,10 @@ def test_the_last_bytes_of_a_damaged_source_are_never_written(size: int, tmp_pat
         _feed(script, BytesSource(b"x" * size, {}, fault))
     assert raised.value is fault
     assert not out.exists() or b"END" not in out.read_bytes()
+
+
+def test_every_line_is_told_also_when_more_is_said_than_is_kept() -> None:
+    lines: list[str] = []
+    script = "import sys\nfor n in range(20000): sys.stderr.write(f'line {n} ü\\n')"
+    _read_all(_tool(script, line=lines.append))
+    assert lines == [f"line {n} ü" for n in range(20000)]

@@ -1,0 +1,88 @@
+"""An archive without some of its collections, while it flows.
+
+mongorestore leaves collections out by --nsExclude, but not where it replays an oplog.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import bson
+
+from databases.engines.base import Readable
+from databases.engines.mongodb.archive import MAGIC, Archive, Member
+from databases.engines.mongodb.structure import MongoStructure
+
+END = b"\xff\xff\xff\xff"
+
+
+def members_of(prelude: bytes) -> list[bytes]:
+    """The documents of a complete prelude behind its first one, one for each collection."""
+    at, found = len(MAGIC), []
+    while prelude[at : at + 4] != END:
+        length = int.from_bytes(prelude[at : at + 4], "little")
+        found.append(prelude[at : at + length])
+        at += length
+    return found[1:]
+
+
+class _Sifting(Archive):
+    """`passed` collects what belongs to wanted collections, and the prelude with these alone."""
+
+    def __init__(self, wanted: Callable[[Member], bool]) -> None:
+        super().__init__()
+        self._wanted = wanted
+        self._passing: set[tuple[str, str]] = set()
+        self._passes = False
+        self.passed = bytearray()
+
+    def feed(self, block: memoryview) -> None:
+        self.length += len(block)
+        at = 0
+        while at < len(block):
+            if self._current is None:
+                announced = self.members is None
+                at = self._head(block, at)
+                if announced and self.members is not None:
+                    self._begin_passing(self.members)
+            else:
+                begin, at = at, self._documents(block, at, self._current)
+                if self._passes:
+                    self.passed += block[begin:at]
+
+    def _begin_passing(self, members: tuple[Member, ...]) -> None:
+        kept = [self._wanted(member) for member in members]
+        self._passing = {member.stored for member, keep in zip(members, kept, strict=True) if keep}
+        documents = [raw for raw, keep in zip(members_of(self.prelude), kept, strict=True) if keep]
+        self.passed += MAGIC + bson.encode(self.header) + b"".join(documents) + END
+
+    def _headed(self, raw: bytes) -> None:
+        super()._headed(raw)
+        if self._current is not None:
+            document = bson.decode(raw)
+            self._passes = (document["db"], document["collection"]) in self._passing
+            if self._passes:
+                self.passed += raw
+
+
+class FilteredSource:
+    """Gives the wanted collections of a source. Before its end the whole archive was found sound."""
+
+    def __init__(self, source: Readable, manifest: Mapping[str, Any], wanted: Callable[[Member], bool]) -> None:
+        self._source = source
+        self._archive = _Sifting(wanted)
+        self._structure = MongoStructure(manifest, self._archive)
+        self._block = bytearray(1 << 20)
+        self._ended = False
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:
+        passed = self._archive.passed
+        while len(passed) < len(buffer) and not self._ended:
+            count = self._source.readinto(self._block)
+            self._structure.feed(memoryview(self._block)[:count])
+            if count < len(self._block):
+                self._structure.finish()
+                self._ended = True
+        count = min(len(passed), len(buffer))
+        memoryview(buffer)[:count] = passed[:count]
+        del passed[:count]
+        return count

@@ -1,0 +1,147 @@
+"""How one restore is done: decided before the first byte is written."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from databases.engines.base import RestoreRequest
+from databases.engines.mongodb import catalog
+from databases.engines.mongodb.archive import Member
+from databases.engines.mongodb.catalog import Collection, is_users_or_roles
+from databases.engines.mongodb.selection import Selection, chosen
+from databases.engines.mongodb.session import Client
+from jobs.errors import BackupError
+
+USERS_LEFT_OUT = (
+    "Users and roles were left as they are on the target; to restore those of the backup, include "
+    "admin.system.users and admin.system.roles."
+)
+OPLOG_LEFT_OUT = (
+    "The oplog of the backup was not replayed, because it belongs to all databases under their own names: each "
+    "collection is as it was when it was read, not all at one point in time."
+)
+OPLOG = ".oplog"
+AUTH_VERSION = "admin.system.version"  # mongorestore asks it whether the users suit the server
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`wanted` are the archive's own names of what is written, `members` those of the target; `counts` are documents
+    by the latter. `arguments` are mongorestore's. `exact`: the target has to hold these counts in the end.
+
+    `leftovers` are the target's collections that the backup lacks and that a complete replacement removes.
+    """
+
+    wanted: frozenset[str]
+    arguments: tuple[str, ...]
+    counts: Mapping[str, int]
+    members: tuple[Collection, ...]
+    leftovers: tuple[Collection, ...]
+    exact: bool
+    notes: tuple[str, ...]
+
+
+async def make_plan(
+    client: Client, database: str, members: Sequence[Member], manifest: Mapping[str, Any], request: RestoreRequest
+) -> Plan:
+    """Raises BackupError: nothing_matches, unsupported, target_not_empty."""
+    wanted = _wanted(members, request.include)
+    renamed = _renaming(database, wanted)
+    there = [one for name in _databases(database, wanted) for one in await catalog.collections(client, name)]
+    written = tuple(Collection(renamed.get(one.database, one.database), one.name, one.type) for one in wanted)
+    if not request.drop_existing:
+        _require_free(there, written, chosen_only=bool(request.include))
+    oplog = bool(manifest.get("oplog"))
+    replay = oplog and not (request.include or database)
+    names = {one.namespace for one in wanted} | ({OPLOG} if replay else set())
+    names |= {AUTH_VERSION} if _has_users(wanted) else set()
+    arguments: list[str] = []
+    for source, target in renamed.items():
+        arguments += [f"--nsFrom={source}.*", f"--nsTo={target}.*"]
+    arguments += ["--drop"] if request.drop_existing else []
+    arguments += ["--oplogReplay"] if replay else []
+    notes = [USERS_LEFT_OUT] if _has_users(members) and not _has_users(wanted) else []
+    notes += [OPLOG_LEFT_OUT] if oplog and not replay else []
+    lacking = [one for one in there if one.namespace not in {own.namespace for own in written}]
+    complete = request.drop_existing and not request.include and _is_whole(manifest)
+    if lacking and request.drop_existing and not complete:
+        notes.append(f"Collections that were not restored stayed as they are: {_some(lacking)}.")
+    return Plan(
+        wanted=frozenset(names),
+        arguments=tuple(arguments),
+        counts=_counts(manifest, wanted, renamed),
+        members=written,
+        leftovers=tuple(lacking) if complete else (),
+        exact=not replay,
+        notes=tuple(notes),
+    )
+
+
+def _wanted(members: Sequence[Member], include: Sequence[str]) -> list[Member]:
+    """Users, roles and the server's own configuration only by their exact names."""
+    if include:
+        held = [Collection(one.database, one.name, one.type) for one in members if one.database]
+        kept = {one.namespace for one in chosen(held, Selection(include=tuple(include)))}
+        return [one for one in members if one.namespace in kept and (not _is_own(one) or one.namespace in include)]
+    return [one for one in members if one.database and not _is_own(one)]
+
+
+def _is_own(one: Member) -> bool:
+    return is_users_or_roles(one.database, one.name) or one.database in catalog.NEVER_DUMPED
+
+
+def _has_users(members: Sequence[Member]) -> bool:
+    return any(is_users_or_roles(one.database, one.name) for one in members)
+
+
+def _renaming(database: str, wanted: Sequence[Member]) -> dict[str, str]:
+    sources = sorted({one.database for one in wanted})
+    if not database or sources in ([], [database]):
+        return {}
+    if len(sources) > 1:
+        raise BackupError(
+            f"The backup holds the databases {', '.join(sources)}, the target is the one database {database}.",
+            code="unsupported",
+            permanent=True,
+            hint="Choose one of them with include (for example shop.*), or a target without database_name.",
+        )
+    return {sources[0]: database}
+
+
+def _databases(database: str, wanted: Sequence[Member]) -> list[str]:
+    return [database] if database else sorted({one.database for one in wanted})
+
+
+def _require_free(there: Sequence[Collection], written: Sequence[Collection], *, chosen_only: bool) -> None:
+    names = {one.namespace for one in written}
+    held = [
+        one
+        for one in there
+        if not is_users_or_roles(one.database, one.name) and (one.namespace in names or not chosen_only)
+    ]
+    if held:
+        raise BackupError(
+            f"The target holds {_some(held)}.",
+            code="target_not_empty",
+            permanent=True,
+            hint="Restore into an empty database, or confirm with drop_existing that this may be dropped.",
+        )
+
+
+def _some(held: Sequence[Collection]) -> str:
+    return ", ".join(one.namespace for one in held[:SHOWN]) + (", ..." if len(held) > SHOWN else "")
+
+
+def _is_whole(manifest: Mapping[str, Any]) -> bool:
+    selection = manifest.get("selection", {"include": ["?"]})
+    return not (selection.get("include") or selection.get("exclude"))
+
+
+def _counts(manifest: Mapping[str, Any], wanted: Sequence[Member], renamed: Mapping[str, str]) -> dict[str, int]:
+    counts = manifest.get("counts", {})
+    return {
+        f"{renamed.get(one.database, one.database)}.{one.name}": counts[one.namespace]
+        for one in wanted
+        if counts.get(one.namespace) is not None
+    }

@@ -1,0 +1,33 @@
+"""Is a plain stream one whole archive? Cheap, while it flows."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from databases.engines.mongodb.archive import Archive, damaged
+
+
+class MongoStructure:
+    """Every collection whole, with the checksum of its documents (archive.py). The documents are not looked into.
+
+    With a manifest its counts have to be the archive's.
+    """
+
+    def __init__(self, manifest: Mapping[str, Any] | None = None, archive: Archive | None = None) -> None:
+        self._archive = archive or Archive()
+        self._manifest = manifest or {}
+
+    def feed(self, block: memoryview) -> None:
+        self._archive.feed(block)
+
+    def finish(self) -> Mapping[str, Any]:
+        self._archive.finish()
+        counts = self._archive.counts()
+        for name, number in self._manifest.get("counts", {}).items():
+            if number is not None and counts.get(name) != number:
+                raise damaged(f"The archive holds {counts.get(name, 'no')} documents of {name}, its manifest {number}.")
+        return {
+            "format": "archive",
+            "length": self._archive.length,
+            "collections": len(self._archive.members or ()),
+            "documents": sum(counts.values()),
+        }
