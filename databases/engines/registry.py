@@ -9,11 +9,12 @@ from typing import Any
 
 from databases.engines.base import Connection, Engine
 from databases.engines.http_service.engine import HttpEngine
+from databases.engines.mongodb.engine import MongoEngine
 from databases.engines.postgres.engine import PostgresEngine
 from databases.engines.s3_bucket.engine import S3BucketEngine
 from jobs.errors import BackupError
 
-ENGINES: dict[str, type[Engine]] = {engine.kind: engine for engine in (PostgresEngine, S3BucketEngine, HttpEngine)}
+ENGINES: dict[str, type[Engine]] = {engine.kind: engine for engine in (PostgresEngine, MongoEngine, S3BucketEngine, HttpEngine)}
 
 SHAPES: dict[str, tuple[type, ...]] = {
     "str": (str,),
