@@ -14,7 +14,9 @@ from databases.engines.postgres.engine import PostgresEngine
 from databases.engines.s3_bucket.engine import S3BucketEngine
 from jobs.errors import BackupError
 
-ENGINES: dict[str, type[Engine]] = {engine.kind: engine for engine in (PostgresEngine, MongoEngine, S3BucketEngine, HttpEngine)}
+ENGINES: dict[str, type[Engine]] = {
+    engine.kind: engine for engine in (PostgresEngine, MongoEngine, S3BucketEngine, HttpEngine)
+}
 
 SHAPES: dict[str, tuple[type, ...]] = {
     "str": (str,),
