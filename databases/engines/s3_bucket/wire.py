@@ -42,6 +42,8 @@ class Wire:
         url, self._region, self._service = _address(session, bucket)
         self._parts = urlsplit(url)
         self._url = url
+        proxy = None if proxy_bypass(self._parts.hostname or "") else getproxies().get(self._parts.scheme)
+        self._proxy = urlsplit(proxy if "://" in proxy else f"http://{proxy}") if proxy else None
         self._credentials: Credentials = session.credentials
         self._context = session.tls_context() if self._parts.scheme == "https" else None
         self._mine = threading.local()
@@ -105,7 +107,7 @@ class Wire:
             raise translate(error, "the host's role") from error
         S3SigV4Auth(credentials, self._service, self._region).add_auth(request)
         parts = urlsplit(url)
-        target = url if self._proxied_plainly else parts.path + (f"?{query}" if query else "")
+        target = url if self._proxy and self._context is None else parts.path + (f"?{query}" if query else "")
         fresh = connection.sock is None
         try:
             connection.request("GET", target, headers=dict(request.headers.items()))
@@ -130,26 +132,15 @@ class Wire:
         """The next request of this thread opens it anew."""
         connection.close()
 
-    @property
-    def _proxied_plainly(self) -> bool:
-        return self._parts.scheme == "http" and self._proxy is not None
-
-    @property
-    def _proxy(self) -> str | None:
-        host = self._parts.hostname or ""
-        return None if proxy_bypass(host) else getproxies().get(self._parts.scheme)
-
     def _new(self) -> Connections:
         host, port = self._parts.hostname or "", self._parts.port
-        proxy = self._proxy
-        through = urlsplit(proxy if "://" in proxy else f"http://{proxy}") if proxy else None
-        first = (through.hostname or "", through.port) if through else (host, port)
+        first = (self._proxy.hostname or "", self._proxy.port) if self._proxy else (host, port)
         connection: Connections
         if self._context is None:
             connection = _Plain(*first, timeout=READ_S)
         else:
             connection = _Secure(*first, timeout=READ_S, context=self._context)
-            if through:
+            if self._proxy:
                 connection.set_tunnel(host, port)
         return connection
 

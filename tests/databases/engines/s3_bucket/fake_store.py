@@ -4,6 +4,7 @@ It checks no signature. `before_read(key, start)` is called in front of each rea
 """
 
 import hashlib
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -115,14 +116,16 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def fake_store() -> Iterator[tuple[FakeStore, S3Server]]:
+def fake_store(tls: ssl.SSLContext | None = None) -> Iterator[tuple[FakeStore, S3Server]]:
     store = FakeStore()
     handler = type("Handler", (_Handler,), {"store": store, "timeout": 20})
     with _Server(("127.0.0.1", 0), handler) as server:
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:
-            yield store, S3Server(f"http://127.0.0.1:{server.server_address[1]}", "key", "secret")
+            yield store, S3Server(f"http{'s' if tls else ''}://127.0.0.1:{server.server_address[1]}", "key", "secret")
         finally:
             server.shutdown()
             thread.join()
