@@ -38,6 +38,11 @@ class Hooks:
     def __bool__(self) -> bool:
         return bool(self.pre or self.post)
 
+    @property
+    def programs(self) -> tuple[str, ...]:
+        """Each once."""
+        return tuple(dict.fromkeys(command[0] for command in (*self.pre, *self.post)))
+
     def as_stored(self) -> dict[str, Any]:
         commands = {name: [list(command) for command in getattr(self, name)] for name in WHEN}
         return {**commands, "timeout_s": self.timeout_s}

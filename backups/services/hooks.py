@@ -156,7 +156,7 @@ class _Runner:
 
 def _require_startable(hooks: Hooks) -> None:
     """All of them, before the first: a `pre` whose `post` cannot follow would leave things as it made them."""
-    for program in dict.fromkeys(command[0] for command in (*hooks.pre, *hooks.post)):
+    for program in hooks.programs:
         if fault := program_fault(program, settings.BACKUPSITE_HOOK_PROGRAMS):
             raise BackupError(
                 f"A hook cannot be run: {fault}",

@@ -24,6 +24,8 @@ from backupsite.health.selectors import QUEUE_AGE, SEEN_WITHIN, oldest_runnable
 from backupsite.management.sealed import sealed_columns, tokens_of
 from databases.engines import registry
 from databases.fields import decrypt
+from databases.hooks import Hooks, program_fault
+from databases.models import Database
 from databases.selectors import site_policy
 from databases.services.beat import drift
 from jobs.errors import BackupError
@@ -166,6 +168,27 @@ def destinations() -> Found:
             yield WARN, f"{destination.pk}: {warning}", ""
 
 
+def hooks() -> Found:
+    allowed = settings.BACKUPSITE_HOOK_PROGRAMS
+    yield OK, "on" if allowed else "off: BACKUPSITE_HOOK_PROGRAMS names no program", ""
+    for entry in map(Path, allowed):
+        if not entry.exists():
+            yield WARN, f"{entry} is not on this host.", "Hooks that start it fail on this host's worker."
+            continue
+        inside = [path for path in entry.iterdir() if os.access(path, os.X_OK)] if entry.is_dir() else []
+        yield (
+            OK,
+            f"{entry}{': ' if inside else ''}{', '.join(sorted(path.name for path in inside if path.is_file()))}",
+            "",
+        )
+        for path in (entry, *inside):
+            if path.stat().st_mode & 0o022:
+                yield WARN, f"{path} can be changed by others, who could run what they like.", f"chmod go-w {path}"
+    for row in Database.objects.exclude(hooks={}):
+        for fault in filter(None, (program_fault(program, allowed) for program in Hooks.of(row.hooks).programs)):
+            yield FAIL, f"{row.pk} is not backed up: {fault}", "Allow the program, or remove the hook."
+
+
 CHECKS: dict[str, Callable[[], Found]] = {
     "database": database,
     "tools": tools,
@@ -176,5 +199,6 @@ CHECKS: dict[str, Callable[[], Found]] = {
     "broker": broker,
     "processes": processes,
     "schedules": schedules,
+    "hooks": hooks,
     "destinations": destinations,
 }

@@ -6,6 +6,7 @@ from django import forms
 from django.urls import reverse
 from django.utils.html import format_html
 
+from databases.admin import hooks
 from databases.admin.options import FIRST, option_field
 from databases.engines import registry
 from databases.engines.base import Connection
@@ -102,7 +103,9 @@ class DatabaseForm(PageForm):
         self.options = {f"options.{option.name}": option for option in registry.option_fields(engine)}
         for name, option in self.options.items():
             self.fields[name] = option_field(option, is_set=name in set_already)
+        self.fields |= hooks.hook_fields(database)
         self.folded = frozenset(name for name, option in self.options.items() if option.name not in FIRST)
+        self.folded |= set(hooks.NAMES)
         self.sections = self._sections()
         self.fields["times"].help_text = format_html(
             '{}<span class="bks-preview" hx-get="{}" hx-include="[name=schedule],[name=times],[name=timezone]" '
@@ -140,6 +143,7 @@ class DatabaseForm(PageForm):
             ("When", "", WHEN),
             ("How long", KEEPING, KEEP_FIELDS),
             ("Where and how", "", ("destination", "compression", "compression_level", *ENCRYPTION, "package", "queue")),
+            ("Hooks", hooks.ABOUT, hooks.NAMES),
         )
 
     def values(self) -> dict[str, Any]:
@@ -156,6 +160,8 @@ class DatabaseForm(PageForm):
         values["schedule"] = _schedule(data["schedule"], data["times"])
         options = {name.removeprefix("options."): data[name] for name in self.options if data[name] is not KEEP}
         values["options"] = {name: value for name, value in options.items() if value is not None}
+        if set(hooks.NAMES) & set(self.changed_data):
+            values["hooks"] = hooks.hook_values(data)
         return values
 
     def clean(self) -> dict[str, Any]:
