@@ -172,15 +172,12 @@ def hooks() -> Found:
     allowed = settings.BACKUPSITE_HOOK_PROGRAMS
     yield OK, "on" if allowed else "off: BACKUPSITE_HOOK_PROGRAMS names no program", ""
     for entry in map(Path, allowed):
-        if not entry.exists():
-            yield WARN, f"{entry} is not on this host.", "Hooks that start it fail on this host's worker."
+        if not os.access(entry, os.X_OK):
+            yield WARN, f"{entry} is not on this host, or not for this user.", "Hooks that start it fail here."
             continue
-        inside = [path for path in entry.iterdir() if os.access(path, os.X_OK)] if entry.is_dir() else []
-        yield (
-            OK,
-            f"{entry}{': ' if inside else ''}{', '.join(sorted(path.name for path in inside if path.is_file()))}",
-            "",
-        )
+        listed = sorted(entry.iterdir()) if entry.is_dir() and os.access(entry, os.R_OK) else []
+        inside = [path for path in listed if path.is_file() and os.access(path, os.X_OK)]
+        yield OK, f"{entry}: {', '.join(path.name for path in inside)}" if inside else str(entry), ""
         for path in (entry, *inside):
             if path.stat().st_mode & 0o022:
                 yield WARN, f"{path} can be changed by others, who could run what they like.", f"chmod go-w {path}"

@@ -26,7 +26,7 @@ def test_it_says_which_programs_are_there_and_which_others_may_change(settings: 
         ("OK", "on"),
         ("OK", f"{tmp_path}: freeze, thaw"),
         ("WARN", f"{tmp_path}/thaw can be changed by others, who could run what they like."),
-        ("WARN", "/nowhere/program is not on this host."),
+        ("WARN", "/nowhere/program is not on this host, or not for this user."),
     ]
 
 
