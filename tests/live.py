@@ -146,6 +146,10 @@ class Live:
         }
         self.client.post("/api/databases", {**body, **values})
 
+    def add_bucket_database(self, pk: str, store: S3Server, bucket: str, **options: object) -> None:
+        body = {"id": pk, "name": pk, "engine": "s3", "options": bucket_options(store, bucket, **options)}
+        self.client.post("/api/databases", {**body, "destinations": ["disk"], "schedule": None})
+
     def back_up(self, pk: str) -> str:
         """Asks for a backup; its path in the API."""
         return f"/api/backups/{self.client.post('/api/backups', {'database_id': pk})['id']}"
@@ -192,6 +196,19 @@ def kill(processes: Sequence[psutil.Process], number: signal.Signals = signal.SI
     for process in processes:
         with suppress(ProcessLookupError):  # it fell with one of the others
             os.kill(process.pid, number)
+
+
+def bucket_options(store: S3Server, bucket: str, **options: object) -> dict[str, object]:
+    """Of an s3 Database: where the bucket is and the keys, and `options` on top."""
+    return {
+        "bucket": bucket,
+        "endpoint_url": store.endpoint_url,
+        "region": store.region,
+        "access_key": store.access_key,
+        "secret_key": store.secret_key,
+        "addressing": "path",
+        **options,
+    }
 
 
 def id_of(path: str) -> str:

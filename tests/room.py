@@ -12,6 +12,7 @@ from databases.models import Database
 from databases.services.save import save_database
 from jobs.models import Job
 from jobs.services.run import run_job
+from tests.live import bucket_options
 from tests.servers.postgres import PostgresServer
 from tests.servers.s3 import S3Server
 
@@ -34,15 +35,7 @@ def register(server: PostgresServer, dbname: str, **values: Any) -> Database:
 
 def register_bucket(server: S3Server, bucket: str, **values: Any) -> Database:
     """An s3 Database for the bucket; `options` come on top of where it is and the keys."""
-    options = {
-        "bucket": bucket,
-        "endpoint_url": server.endpoint_url,
-        "region": server.region,
-        "access_key": server.access_key,
-        "secret_key": server.secret_key,
-        "addressing": "path",
-        **values.pop("options", {}),
-    }
+    options = bucket_options(server, bucket, **values.pop("options", {}))
     given = {"name": bucket, "engine": "s3", "options": options}
     return save_database(database=Database(), values={**given, **values}, create=True)
 

@@ -117,7 +117,9 @@ def fail_in_every_way(site: Live, bucket: str, store: S3Server) -> list[str]:
     keys = {"access_key": store.access_key, "secret_key": WRONG, "addressing": "path"}
     site.client.post("/api/destinations", {**body, **keys, "endpoint_url": store.endpoint_url})
     site.add_database("nowhere", name, destination="refused", username=user, password=CANARY)
-    jobs = [site.back_up(pk) for pk in ("wrong", "away", "untrusted", "gone", "nowhere")]
+    site.add_bucket_database("locked", store, bucket, secret_key=WRONG)
+    site.add_bucket_database("no-bucket", store, "no-such-bucket-here")
+    jobs = [site.back_up(pk) for pk in ("wrong", "away", "untrusted", "gone", "nowhere", "locked", "no-bucket")]
     good = site.back_up("custom")
     assert site.until(good)["status"] == "completed"
     jobs += [site.restore(good, "wrong"), site.restore(good, "custom")]  # the second one is not empty
@@ -177,7 +179,8 @@ def files(site: Live) -> list[Path]:
 
 def test_no_secret_is_written_or_told_after_any_failure(site: Live, s3: S3Server, s3_bucket: str) -> None:
     jobs = fail_in_every_way(site, s3_bucket, s3)
-    found = [(where, mark) for where, text in everything_shown(site, jobs) for mark in MARKS if mark in text]
+    marks = (*MARKS, s3.secret_key)
+    found = [(where, mark) for where, text in everything_shown(site, jobs) for mark in marks if mark in text]
     assert found == []
     assert site.rows("SELECT count(*) FROM notifications_event WHERE severity = 'error'")[0][0] >= len(jobs)
     if '"level"' in site.log:
