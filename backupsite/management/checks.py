@@ -56,11 +56,13 @@ Found = Iterator[tuple[str, str, str]]
 
 def tools() -> Found:
     for kind in registry.kinds():
-        found = registry.engine_class(kind).tools(settings.BACKUPSITE_ENGINE_SETTINGS)
+        engine = registry.engine_class(kind)
+        found = engine.tools(settings.BACKUPSITE_ENGINE_SETTINGS)
         for text in found or ():
             yield OK, text, ""
         if found == ():
-            yield FAIL, f"No tools of the {kind} engine were found.", "Install them, or name their folders in settings."
+            wanted = Database.objects.filter(engine=kind).exists()
+            yield FAIL if wanted else WARN, f"No tools for {engine.label} were found.", engine.tools_hint
     age = shutil.which("age")
     yield OK, f"age in {age}" if age else "age is not installed; it is only wanted to restore by hand", ""
 

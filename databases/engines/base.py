@@ -203,6 +203,7 @@ class Engine(ABC):
     Options: ClassVar[type]  # frozen dataclass; see `secret`
     connection_fields: ClassVar[frozenset[str]]  # which fields of Connection it uses
     default_port: ClassVar[int | None] = None  # what an empty port means
+    tools_hint: ClassVar[str] = ""  # how to install the tools where `tools` finds none
     supports: ClassVar[frozenset[str]]  # of {"full", "selective", "incremental", "restore", "delete_extra", "drill"}
 
     def __init__(self, connection: Connection, options: Any, settings: Mapping[str, Any] | None = None) -> None:

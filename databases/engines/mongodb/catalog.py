@@ -63,7 +63,12 @@ async def with_figures(client: Client, chosen: Iterable[Collection]) -> list[Col
         async with gate:
             return await _measured(client, collection)
 
-    return list(await asyncio.gather(*(measured(collection) for collection in chosen)))
+    # All end before the first fault is told: a question cut off while it connects leaves its socket open.
+    found = await asyncio.gather(*(measured(collection) for collection in chosen), return_exceptions=True)
+    for answer in found:
+        if isinstance(answer, BaseException):
+            raise answer
+    return [answer for answer in found if isinstance(answer, Collection)]
 
 
 async def _measured(client: Client, collection: Collection) -> Collection:

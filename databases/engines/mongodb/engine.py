@@ -21,7 +21,7 @@ from databases.engines.base import (
     StructureCheck,
 )
 from databases.engines.mongodb.options import MongoOptions, faults_of
-from databases.engines.mongodb.tools import clients, pick
+from databases.engines.mongodb.tools import HINT, clients, pick
 from jobs.errors import BackupError
 
 
@@ -35,6 +35,7 @@ class MongoEngine(Engine):
     Options: ClassVar[type] = MongoOptions
     connection_fields: ClassVar[frozenset[str]] = frozenset({"host", "port", "username", "password", "database_name"})
     default_port: ClassVar[int | None] = 27017
+    tools_hint: ClassVar[str] = HINT
     supports: ClassVar[frozenset[str]] = frozenset({"full", "selective", "restore"})
 
     options: MongoOptions

@@ -36,6 +36,7 @@ class PostgresEngine(Engine):
     Options: ClassVar[type] = PostgresOptions
     connection_fields: ClassVar[frozenset[str]] = frozenset({"host", "port", "username", "password", "database_name"})
     default_port: ClassVar[int | None] = 5432
+    tools_hint: ClassVar[str] = "Install postgresql-client, or name its folder in BACKUPSITE_PG_BIN_DIRS."
     supports: ClassVar[frozenset[str]] = frozenset({"full", "selective", "restore"})
 
     @classmethod
