@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from django.conf import settings
 from django.db import Error as DatabaseFault
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import DateTimeField, ExpressionWrapper
 from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Now
@@ -25,6 +25,9 @@ logger = logging.getLogger(__name__)
 
 HEARTBEAT_S = 2.0  # far below the lease: progress bars and cancels react within it
 UNWIND_S = 60.0  # what a run gets between being told to stop and having stopped
+LONGEST_LINE = 10_000  # characters of a line of the log
+MOST_WAITING = 10_000  # lines, while the site's database is away
+AWAY = (OperationalError, InterfaceError)
 
 
 class LeaseLost(Exception):
@@ -121,7 +124,8 @@ class Lease:
 
     def log(self, message: str) -> None:
         """Adds a line to the job's log, from any thread; the heartbeat writes it at once."""
-        line = LogLine(job_kind=self.job.kind, job_id=self.job.pk, attempt=self.job.attempt, message=message)
+        text = message[:LONGEST_LINE].replace("\0", "").encode("utf-8", "replace").decode()  # what databases take
+        line = LogLine(job_kind=self.job.kind, job_id=self.job.pk, attempt=self.job.attempt, message=text)
         with self._lock:
             self._lines.append(line)
         self._wake.set()
@@ -175,10 +179,27 @@ class Lease:
             lines, self._lines = self._lines, []
         try:
             LogLine.objects.bulk_create(lines)
-        except DatabaseFault as fault:
-            logger.warning("the log of %s waits: %s", self.job.pk, type(fault).__name__)
-            with self._lock:
-                self._lines = lines + self._lines
+        except AWAY as fault:
+            self._keep(lines, fault)
+        except DatabaseFault:
+            self._write_each(lines)
+
+    def _write_each(self, lines: list[LogLine]) -> None:
+        """The database refuses one of them: it must neither keep the others out nor be tried for ever."""
+        for number, line in enumerate(lines):
+            try:
+                with transaction.atomic():
+                    line.save(force_insert=True)
+            except AWAY as fault:
+                self._keep(lines[number:], fault)
+                return
+            except DatabaseFault as fault:
+                logger.error("a line of the log of %s is refused: %s", self.job.pk, type(fault).__name__)
+
+    def _keep(self, lines: list[LogLine], fault: DatabaseFault) -> None:
+        logger.warning("the log of %s waits: %s", self.job.pk, type(fault).__name__)
+        with self._lock:
+            self._lines = (lines + self._lines)[:MOST_WAITING]
 
     def _renew(self) -> None:
         asked = time.monotonic()

@@ -105,8 +105,10 @@ def _begin_copy(backup: Backup, destination: Destination, extension: str) -> Cop
     """The place may have changed since the run began; once this row is there, it cannot."""
     key = key_of(backup=backup, attempt=backup.attempt, extension=extension, at=timezone.now())
     with transaction.atomic():
-        destination = Destination.objects.select_for_update().get(pk=destination.pk)
-        return Copy.objects.create(backup=backup, destination=destination, attempt=backup.attempt, key=key)
+        there = Destination.objects.select_for_update().filter(pk=destination.pk).first()
+        if there is None:
+            raise BackupError(f"Destination {destination.pk} was deleted.", code="destination_deleted", permanent=True)
+        return Copy.objects.create(backup=backup, destination=there, attempt=backup.attempt, key=key)
 
 
 def _store(

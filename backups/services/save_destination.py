@@ -70,13 +70,20 @@ def _refuse_move(destination: Destination) -> None:
 
 def delete_destination(*, destination: Destination) -> None:
     """Raises BackupError(code="wrong_state") while copies are there or a Database names it."""
-    with transaction.atomic():
-        copies = Copy.objects.filter(destination=destination).count() + other_objects(destination.pk)
-        named_by = DatabaseDestination.objects.filter(destination=destination).values_list("database_id", flat=True)
-        if copies or named_by:
-            users = f"{copies} artefacts are stored there" if copies else f"named by {', '.join(named_by[:5])}"
-            raise BackupError(f"Destination {destination.pk} is in use: {users}.", code="wrong_state", permanent=True)
-        destination.delete()
+    pk = destination.pk
+    try:
+        with transaction.atomic():
+            Destination.objects.select_for_update().filter(pk=pk).first()  # a run that is about to write takes it too
+            copies = Copy.objects.filter(destination=pk).count() + other_objects(pk)
+            named_by = DatabaseDestination.objects.filter(destination=pk).values_list("database_id", flat=True)
+            if copies or named_by:
+                users = f"{copies} artefacts are stored there" if copies else f"named by {', '.join(named_by[:5])}"
+                raise BackupError(f"Destination {pk} is in use: {users}.", code="wrong_state", permanent=True)
+            destination.delete()
+    except IntegrityError as error:
+        raise BackupError(
+            f"Destination {pk} has come into use just now.", code="wrong_state", permanent=True
+        ) from error
 
 
 def ensure_default_destination() -> Destination | None:

@@ -13,6 +13,7 @@ def cancel_job(*, job: Job) -> Job:
     kind = kind_of(job.kind)
     rows = kind.model._default_manager.filter(pk=job.pk)
     with transaction.atomic():
+        rows.select_for_update().first()  # an attempt that ends now has ended, or sees that it was asked to stop
         waiting = rows.filter(status__in=[Status.SCHEDULED, Status.PENDING])
         if waiting.update(
             status=Status.CANCELLED,

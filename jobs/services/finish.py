@@ -24,11 +24,17 @@ def complete(*, kind: JobKind, job: Job, token: UUID, fields: dict[str, Any]) ->
 def fail(*, kind: JobKind, job: Job, token: UUID, error: BackupError) -> None:
     """`in_progress -> failed`, or `-> scheduled` for the next attempt when the failure may pass.
 
-    A job that somebody asked to stop does not come back.
+    A job that somebody asked to stop does not come back, also when they ask while it ends: its row is locked.
     """
-    if kind.model._default_manager.filter(pk=job.pk, cancel_requested=True).exists():
-        cancel_running(kind=kind, job=job, token=token)
-        return
+    with transaction.atomic():
+        row = kind.model._default_manager.select_for_update().filter(pk=job.pk).first()
+        if row is not None and row.cancel_requested:
+            cancel_running(kind=kind, job=job, token=token)
+        else:
+            _end(kind, job, token, _failed(job, error))
+
+
+def _failed(job: Job, error: BackupError) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "error_code": error.code,
         "error_message": error.message,
@@ -41,7 +47,7 @@ def fail(*, kind: JobKind, job: Job, token: UUID, error: BackupError) -> None:
         pause = timedelta(seconds=BACKOFF_S[min(job.attempt, len(BACKOFF_S)) - 1])
         fields["status"] = Status.SCHEDULED
         fields["scheduled_at"] = ExpressionWrapper(Now() + pause, output_field=DateTimeField())
-    _end(kind, job, token, fields)
+    return fields
 
 
 def cancel_running(*, kind: JobKind, job: Job, token: UUID) -> None:
