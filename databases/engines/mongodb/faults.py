@@ -19,7 +19,8 @@ KNOWN = (
         ("not authorized", "requires authentication", "unauthorized", "not allowed to do action"),
         "permission",
         True,
-        "The user lacks rights: read on the database, or the role backup for all; to restore, readWrite or restore.",
+        "The user lacks rights: read on the database to back up and readWrite to restore; of all databases, or with "
+        "time series, the roles backup and restore.",
     ),
     Known(
         (
