@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from databases.engines.base import Guard
 from databases.engines.s3_bucket.changes import Step, Wanted
-from databases.engines.s3_bucket.fetch import PIECE, Begun, Changed, begin, rest
+from databases.engines.s3_bucket.fetch import PIECE, Begun, Changed, begin, buffer_of, rest
 from databases.engines.s3_bucket.tarformat import SMALL, Facts
 from databases.engines.s3_bucket.wire import Wire
 
@@ -149,6 +149,6 @@ def _planned(wire: Wire, first: "Future[Begun]", size: int, start: int, length: 
 
 
 def _range(wire: Wire, facts: Facts, start: int, length: int) -> memoryview:
-    view = memoryview(bytearray(length))
+    view = buffer_of(length)
     rest(wire, facts, start, view)
     return view
