@@ -22,8 +22,10 @@ from databases.engines.base import (
     StructureCheck,
 )
 from databases.engines.s3_bucket import places
+from databases.engines.s3_bucket.globs import faults_of_patterns
 from databases.engines.s3_bucket.options import S3Options, faults_of
 from databases.engines.s3_bucket.structure import TarStructure
+from jobs.errors import BackupError
 
 
 class S3BucketEngine(Engine):
@@ -52,6 +54,12 @@ class S3BucketEngine(Engine):
     @classmethod
     def by_hand(cls, manifest: Mapping[str, Any], archive: str) -> str:
         return f"tar --warning=no-unknown-keyword -xf {archive or '-'}"
+
+    @classmethod
+    def require_restorable(cls, manifest: Mapping[str, Any], *, include: Sequence[str], delete_extra: bool) -> None:
+        super().require_restorable(manifest, include=include, delete_extra=delete_extra)
+        if fault := faults_of_patterns(include):
+            raise BackupError(f"include: {fault}", code="invalid_selection", permanent=True)
 
     def continues(self, manifest: Mapping[str, Any]) -> bool:
         return places.identity(self.options) == {name: manifest.get(name) for name in places.IDENTITY}

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from databases.engines.base import Guard
+from databases.engines.s3_bucket.faults import shown
 from databases.engines.s3_bucket.put import MIB, Upload, Way, part_size, put
 from databases.engines.s3_bucket.sockets import Sockets
 from databases.engines.s3_bucket.tarformat import SMALL
@@ -100,7 +101,9 @@ class Writer:
             try:
                 upload.abort()
             except BackupError as failure:
-                self._guard.log(f"the unfinished upload {upload.id} of {upload.key} could not be aborted: {failure}")
+                self._guard.log(
+                    f"the unfinished upload {upload.id} of {shown(upload.key)} could not be aborted: {failure}"
+                )
                 error.add_note(f"The upload {upload.id} could not be aborted: {failure}")
 
     def _put(self, key: str, body: bytearray, arguments: dict[str, Any]) -> None:
@@ -110,7 +113,7 @@ class Writer:
     def _hold_upload(self, key: str, size: int, arguments: dict[str, Any], read: Read) -> None:
         upload = Upload(self._way, key, size, arguments)
         self._uploads[upload.id] = upload
-        self._guard.log(f"upload {upload.id} of {key} begun")
+        self._guard.log(f"upload {upload.id} of {shown(key)} begun")
         parts: list[Future[None]] = []
         left = size
         while left:

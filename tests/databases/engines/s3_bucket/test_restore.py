@@ -200,6 +200,9 @@ def test_chosen_keys_only(s3: S3Server, s3_bucket: str) -> None:
     assert keys_of(s3, target) == ["c.jpg", "images/a.jpg", "images/z.gif", "notes/here"]
     assert code_of(engine_to(s3, target), [dumped], include=("images/*.jpg",)) == "target_not_empty"
     assert code_of(engine_to(s3, target), [dumped], include=("nothing/",)) == "nothing_matches"
+    with pytest.raises(BackupError) as raised:
+        engine_to(s3, target).require_restorable(dumped.manifest, include=("",), delete_extra=True)
+    assert raised.value.code == "invalid_selection"
 
 
 def test_another_bucket_and_prefix(s3: S3Server, s3_bucket: str) -> None:
