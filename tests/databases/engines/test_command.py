@@ -89,11 +89,18 @@ def test_no_secret_is_told_wherever_it_stands(width: int) -> None:
     assert "keybytes" not in "".join(told)
 
 
+def test_a_secret_that_the_end_of_what_is_looked_at_cuts_is_not_told() -> None:
+    told: list[str] = []
+    lines = Lines(told.append, ["hunter2" * 3000])
+    lines.feed(b"hunter2" * 12000 + b"\n")
+    assert "hunter2" not in "".join(told)
+
+
 def test_a_secret_that_the_beginning_of_the_kept_end_cuts_is_not_told() -> None:
     told: list[str] = []
     lines = Lines(told.append, ["hunter2-hunter2"])
     lines.feed(b"line\n" * HEAD_LINES)
-    lines.feed(b"hunter2-hunter2" + b"." * (command.TAIL_BYTES - 8) + b"\nthe end\n")
+    lines.feed(b"hunter2-hunter2" + b"." * (command.TAIL_BYTES - 16) + b"\nthe end\n")
     lines.finish()
     assert told[-1] == "the end"
     assert "unter2" not in "".join(told)
