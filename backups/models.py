@@ -70,6 +70,8 @@ class Destination(models.Model):
     kms_key_id = models.CharField(max_length=2048, blank=True)
     addressing = models.CharField(max_length=7, choices=Addressing.choices, default=Addressing.AUTO)
     managed = models.BooleanField(default=False, editable=False)  # comes from config.yaml
+    looked_at = models.DateTimeField(null=True, editable=False)  # when it was last looked whether it can be used
+    fault = models.CharField(max_length=63, blank=True, editable=False)  # code of what was found; empty when in order
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 

@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import OuterRef, QuerySet, Subquery
 
-from backups.models import Backup, Copy, Destination, Restore, Verification
+from backups.models import Backup, Copy, Destination, Restore, Slot, Verification
 from backups.registry import readers
 from databases.engines import registry
 from databases.engines.base import StoredPlace
@@ -19,12 +19,15 @@ def databases_with_states() -> QuerySet[Database]:
     newest = Backup.objects.filter(database=OuterRef("pk")).order_by("-created_at", "-pk")
     completed = newest.filter(status=Status.COMPLETED).order_by("-finished_at")
     proven = newest.filter(proven_at__isnull=False).order_by("-proven_at")
+    due = Slot.objects.filter(database=OuterRef("pk")).order_by("-due_at")
     policy = Policy.objects.all()
     return Database.objects.annotate(
         last_backup_id=Subquery(newest.values("pk")[:1]),
         last_backup_status=Subquery(newest.values("status")[:1]),
         last_backup_finished_at=Subquery(newest.values("finished_at")[:1]),
         last_completed_at=Subquery(completed.values("finished_at")[:1]),
+        last_good_started_at=Subquery(completed.values("started_at")[:1]),
+        last_due_at=Subquery(due.values("due_at")[:1]),
         last_proven_at=Subquery(proven.values("proven_at")[:1]),
         site_schedule=Subquery(policy.values("schedule")[:1]),
         site_paused=Subquery(policy.values("paused")[:1]),

@@ -1,11 +1,20 @@
 """gunicorn's configuration; `serve` starts it as `gunicorn -c python:backupsite.gunicorn`."""
 
+import os
+import shutil
+from pathlib import Path
 from typing import Any
 
 from django.urls import get_resolver
 from gunicorn.glogging import Logger
 
 from backupsite import environment
+
+# Where the web processes count their requests, for /metrics; set before anything imports the client library.
+_counts = Path(environment.value("BACKUPSITE_DATA_DIR", "data")).absolute() / "metrics"
+shutil.rmtree(_counts, ignore_errors=True)
+_counts.mkdir(mode=0o700, parents=True)
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_counts)
 
 wsgi_app = "backupsite.wsgi:application"
 worker_class = "gthread"
@@ -43,3 +52,9 @@ def post_worker_init(worker: Any) -> None:
     from backupsite.alive import keep_reporting  # models: loaded by now, and not when this module is
 
     keep_reporting(role="web")
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    from prometheus_client.multiprocess import mark_process_dead  # reads the folder when it is imported
+
+    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]

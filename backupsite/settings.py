@@ -42,6 +42,8 @@ BACKUPSITE_AGE_RECIPIENTS = keys.age_recipients(KEYS_DIR, BACKUPSITE_AGE_IDENTIT
 BACKUPSITE_WORKER_QUEUES = environment.items("BACKUPSITE_WORKER_QUEUES", "jobs")
 # How many reverse proxies stand in front, each adding to X-Forwarded-For. With 0 what a client says in X-Forwarded-* is
 # ignored; with more, the scheme and host of the nearest proxy and the client address that many steps back are believed.
+BACKUPSITE_METRICS_TOKEN = environment.value("BACKUPSITE_METRICS_TOKEN")
+BACKUPSITE_METRICS_OPEN = environment.choice("BACKUPSITE_METRICS_OPEN", "false", allowed=("true", "false")) == "true"
 BACKUPSITE_TRUSTED_PROXIES = environment.number("BACKUPSITE_TRUSTED_PROXIES", 0)
 BACKUPSITE_LOG_FORMAT = environment.choice("BACKUPSITE_LOG_FORMAT", "console", allowed=("console", "json"))
 LOGGING = logging_settings(BACKUPSITE_LOG_FORMAT)
@@ -104,6 +106,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -112,7 +115,9 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
+PROMETHEUS_EXPORT_MIGRATIONS = False
 
 TEMPLATES = [
     {

@@ -1,16 +1,18 @@
 """Every address of the site."""
 
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
 from backupsite.api.urls import api_patterns, document_patterns
 from backupsite.health.views import healthz, readyz
+from backupsite.metrics import metrics
 
 urlpatterns = [
     path("", RedirectView.as_view(url="/admin/")),
     path("healthz", healthz, name="healthz"),
     path("readyz", readyz, name="readyz"),
+    re_path(r"^(api/)?metrics/?$", metrics, name="metrics"),
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/", admin.site.urls),
     *document_patterns,

@@ -118,3 +118,18 @@ class Process(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Tally(models.Model):
+    """A number that only grows, kept for the metrics: what rows that were deleted since have counted."""
+
+    name = models.CharField(max_length=100)
+    labels = models.CharField(max_length=255, blank=True)  # JSON, sorted
+    value = models.FloatField(default=0)
+
+    class Meta:
+        verbose_name_plural = "tallies"
+        constraints = [models.UniqueConstraint(fields=["name", "labels"], name="jobs_tally_once")]
+
+    def __str__(self) -> str:
+        return f"{self.name}{self.labels}"

@@ -12,7 +12,7 @@ import pytest
 
 from tests.servers import keeper
 from tests.servers.apt import Missing
-from tests.servers.fetch import browser
+from tests.servers.fetch import browser, prometheus_program
 from tests.servers.mongodb import MongoServer
 from tests.servers.postgres import PostgresServer
 from tests.servers.records import RecordsServer, start_records
@@ -144,6 +144,11 @@ def redis_server() -> RedisServer:
     found = _shared("redis")
     assert isinstance(found, RedisServer)
     return found
+
+
+@pytest.fixture(scope="session")
+def promtool() -> Path:
+    return prometheus_program("promtool")
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from backups.services.prune import AT_ONCE, deletion_fault, forget
 from databases.models import Database, Policy
 from databases.selectors import site_policy
 from jobs.models import LogLine, Status
+from jobs.services.tally import add
 from notifications.models import Severity
 from notifications.services.record import record_event
 
@@ -76,6 +77,8 @@ def retain_database(
     going = [verdict for verdict in verdicts if verdict.goes]
     completed = sorted((one for one in going if one.fact.status == COMPLETED), key=lambda one: -one.depth)
     expired = [verdict.fact.id for verdict in completed if _expire(verdict)]
+    if expired:
+        add("backupsite_retention_deletions", len(expired), engine=database.engine)
     history = [verdict.fact.id for verdict in going if verdict.fact.status != COMPLETED]
     forgotten = sum(forget(_history(history[at : at + AT_ONCE])) for at in range(0, len(history), AT_ONCE))
     if expired:

@@ -29,7 +29,8 @@ from databases.models import Database
 from databases.services.build_engine import build_engine
 from jobs.errors import BackupError
 from jobs.lease import Lease
-from jobs.models import Status
+from jobs.models import OPEN, Status
+from jobs.services.tally import BYTES, SECONDS, add, observe
 
 logger = logging.getLogger(__name__)
 
@@ -98,7 +99,17 @@ def ended(backup: Backup) -> None:
     own.update(state=Copy.State.DELETING)
     if backup.status in (Status.FAILED, Status.CANCELLED):
         Backup.objects.filter(pk=backup.pk).update(parent=None)  # what it meant to build on is free again
+    if backup.status not in OPEN:
+        _tally(backup)
     record_backup_event(backup)
+
+
+def _tally(backup: Backup) -> None:
+    seconds = backup.duration_s or 0.0
+    observe("backupsite_backup_duration_seconds", seconds, bounds=SECONDS, engine=backup.engine, status=backup.status)
+    if backup.status == Status.COMPLETED:
+        observe("backupsite_backup_size_bytes", backup.size or 0, bounds=BYTES, engine=backup.engine)
+        add("backupsite_backup_original_bytes", backup.original_size or 0, engine=backup.engine)
 
 
 def _begin_copy(backup: Backup, destination: Destination, extension: str) -> Copy:

@@ -10,8 +10,9 @@ from django.db.models.functions import Now
 
 from jobs.errors import BackupError
 from jobs.lease import LeaseLost
-from jobs.models import Job, Status
+from jobs.models import OPEN, Job, Status
 from jobs.registry import JobKind
+from jobs.services.tally import SECONDS, observe
 
 BACKOFF_S = (30, 120, 600)
 
@@ -62,4 +63,11 @@ def _end(kind: JobKind, job: Job, token: UUID, fields: dict[str, Any]) -> None:
         if not rows.update(lease_token=None, lease_expires_at=None, **fields):
             raise LeaseLost(f"{job.pk}: another process has taken the job over")
         job.refresh_from_db()
+        if job.status not in OPEN:
+            _tally(kind, job)
         kind.ended(job)
+
+
+def _tally(kind: JobKind, job: Job) -> None:
+    seconds = job.duration_s or 0.0
+    observe("backupsite_job_duration_seconds", seconds, bounds=SECONDS, kind=kind.name, status=job.status)

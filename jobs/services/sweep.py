@@ -13,6 +13,7 @@ from jobs.models import Job, LogLine, Status
 from jobs.registry import JobKind, all_kinds, sweep_steps
 from jobs.services.finish import cancel_running, fail
 from jobs.services.ring import ring_waiting
+from jobs.services.tally import add
 
 logger = logging.getLogger(__name__)
 
@@ -86,4 +87,5 @@ def _end_lost(kind: JobKind, job: Job) -> int:
             fail(kind=kind, job=job, token=job.lease_token, error=WORKER_LOST)
     except LeaseLost:
         return 0  # it ended by itself meanwhile
+    add("backupsite_leases_lost", kind=kind.name)
     return 1

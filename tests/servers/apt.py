@@ -48,6 +48,27 @@ def install(packages: Sequence[str]) -> None:
         ) from error
 
 
+def unpack(package: str, folder: Path) -> None:
+    """Unpacks a Debian package's files into `folder`: nothing is installed, no service is started. Raises Missing."""
+    if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
+        raise Missing(f"{package} is not on this machine and there is no apt-get to fetch it")
+    folder.mkdir(parents=True)
+    fetch = ["apt-get", "-q", "download", package]
+    if subprocess.run(fetch, cwd=folder, capture_output=True, check=False).returncode:
+        _update()
+        done = subprocess.run(fetch, cwd=folder, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise Missing(f"{package} cannot be fetched: {done.stderr.strip()[-300:]}")
+    [archive] = folder.glob("*.deb")
+    subprocess.run(["dpkg-deb", "-x", str(archive), str(folder)], check=True)
+    archive.unlink()
+
+
+def _update() -> None:
+    sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
+    subprocess.run([*sudo, "apt-get", "-q", "update"], check=False, capture_output=True)
+
+
 def install_libraries_of(program: Path) -> None:
     """Installs the shared libraries that `program` needs and the machine does not have. Raises Missing."""
     listed = subprocess.run(["/usr/bin/ldd", str(program)], check=True, capture_output=True, text=True).stdout

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.servers.apt import Missing as Missing  # part of this module's interface
-from tests.servers.apt import install, install_libraries_of
+from tests.servers.apt import install, install_libraries_of, unpack
 from tests.servers.mongodb_programs import mongo_tools, mongod
 from tests.servers.store import REPOSITORY as REPOSITORY
 from tests.servers.store import fetch_once, pip
@@ -74,6 +74,15 @@ def swift_python() -> Path:
     folder = servers_folder() / _SWIFT.replace("==", "-")
     fetch_once(folder, _make_swift)
     return folder / "bin" / "python"
+
+
+def prometheus_program(name: str) -> Path:
+    """`prometheus` or `promtool`: the machine's, else out of Debian's package. Raises Missing."""
+    if found := shutil.which(name):
+        return Path(found)
+    folder = servers_folder() / "prometheus"
+    fetch_once(folder, lambda fresh: unpack("prometheus", fresh))
+    return folder / "usr" / "bin" / name
 
 
 def tool(name: str) -> Path:
@@ -140,6 +149,7 @@ def main(names: Sequence[str]) -> int:
             for version in POSTGRES_VERSIONS:
                 print(f"PostgreSQL {version}: {postgres_bin(version)}")
             print(f"S3 (Swift): {swift_python()}")
+            print(f"Prometheus: {prometheus_program('prometheus')}")
             print(f"MongoDB: {mongod()}, its tools in {mongo_tools()}")
     except Missing as problem:
         print(f"error: {problem}", file=sys.stderr)

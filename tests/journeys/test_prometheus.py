@@ -1,0 +1,75 @@
+"""A real Prometheus scrapes a real site of several processes, and its figures are right."""
+
+import json
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from demo.site import Site, running_site
+from tests.live import until
+from tests.servers.fetch import prometheus_program
+from tests.servers.postgres import PostgresServer
+from tests.servers.process import answers, free_port, running
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+RULES = Path(__file__).resolve().parents[2] / "docs" / "monitoring" / "alerts.yaml"
+ASKED = 40
+
+
+def ask(port: int, query: str) -> list[dict[str, Any]]:
+    address = f"http://127.0.0.1:{port}/api/v1/query?{urllib.parse.urlencode({'query': query})}"
+    with urllib.request.urlopen(address, timeout=10) as response:
+        found: list[dict[str, Any]] = json.load(response)["data"]["result"]
+    return found
+
+
+def figure(port: int, query: str) -> float | None:
+    found = ask(port, query)
+    return float(found[0]["value"][1]) if found else None
+
+
+def configuration(folder: Path, site: Site) -> Path:
+    scrape = {
+        "job_name": "backupsite",
+        "scrape_interval": "1s",
+        "authorization": {"credentials": "scrape-me"},
+        "static_configs": [{"targets": [site.url.removeprefix("http://")]}],
+    }
+    file = folder / "prometheus.yml"
+    file.write_text(yaml.safe_dump({"scrape_configs": [scrape], "rule_files": [str(RULES)]}))
+    return file
+
+
+def test_prometheus_scrapes_what_was_backed_up(
+    tmp_path: Path, postgres: Callable[[int], PostgresServer], fresh_database: Callable[[PostgresServer], str]
+) -> None:
+    server = postgres(18)
+    name = fresh_database(server)
+    port = free_port()
+    env = {"BACKUPSITE_METRICS_TOKEN": "scrape-me"}
+    with running_site(tmp_path, pg_bin_dir=server.bin_dir, env=env) as site:
+        client = site.login()
+        connection = {"host": server.host, "port": server.port, "username": server.user, "password": server.password}
+        database = {"id": "shop", "name": "Shop", "engine": "postgres", "database_name": name, **connection}
+        client.post("/api/databases", {**database, "schedule": None})
+        backup = client.post("/api/backups", {"database_id": "shop"})
+        until(lambda: client.get(f"/api/backups/{backup['id']}")["status"] == "completed")
+        for _ in range(ASKED):
+            urllib.request.urlopen(f"{site.url}/healthz", timeout=10).close()
+        argv = [str(prometheus_program("prometheus")), f"--config.file={configuration(tmp_path, site)}"]
+        argv += [f"--storage.tsdb.path={tmp_path / 'tsdb'}", f"--web.listen-address=127.0.0.1:{port}"]
+        with running(argv, log=tmp_path / "prometheus.log", ready=lambda: answers(port)):
+            until(lambda: figure(port, 'up{job="backupsite"}') == 1, what=lambda: ask(port, "up"))
+            assert figure(port, 'backupsite_database_backups{database="shop",status="completed"}') == 1
+            assert figure(port, 'backupsite_backup_size_bytes_count{engine="postgres"}') == 1
+            assert figure(port, 'backupsite_process_age_seconds{role="sweeper"}') is not None
+            # Two web processes answered; either of them tells the sum.
+            healthz = 'sum(django_http_requests_total_by_view_transport_method_total{view="healthz"})'
+            seen = {figure(port, healthz) for _ in range(5)}
+            assert min(figure or 0 for figure in seen) >= ASKED
+            until(lambda: figure(port, 'backupsite_destination_up{destination="local"}') == 1, seconds=40)
