@@ -119,7 +119,7 @@ class Answer:
 def server_of(answer: Answer | None) -> str:
     """What the service calls itself."""
     name = answer.headers.get("Server", "") if answer else ""
-    return "".join(character for character in name if character.isprintable())[:100] or "HTTP"
+    return "".join(character for character in name if character.isprintable())[:100].strip() or "HTTP"
 
 
 def refusal(answer: Answer, secrets: Iterable[str]) -> Refused:

@@ -84,7 +84,7 @@ def _wire(connection: Connection, options: HttpOptions, settings: Mapping[str, A
             raise _Enough
 
     hasty = replace(options, timeout_s=min(options.timeout_s, int(MOST_S)))
-    return Wire(options.url, hasty, credentials_of(connection, options), settings, check, pauses_s=())
+    return Wire(options.url, hasty, credentials_of(connection, options), settings, check, patient=False)
 
 
 def _clear_text(options: HttpOptions) -> list[str]:

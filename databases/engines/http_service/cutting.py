@@ -16,6 +16,8 @@ from jobs.errors import BackupError
 
 LONGEST = 16 << 20  # characters of one value
 _DIGITS = frozenset("0123456789")
+_WORDS = ("true", "false", "null", "-")
+_TAILS = frozenset({".", "e", "E", "e+", "e-", "E+", "E-"})  # behind the digits of a number that is cut
 _NEAR_END = 16  # the scanner complains at most so far before the end of a text that is only cut
 _BLANK = re.compile(r"[ \t\r\n]*")
 _IN_LINE = re.compile(r"[ \t\r]*")
@@ -109,17 +111,14 @@ class Cutter:
         """A number may go on behind what has come: with a point, an exponent and its sign, and a digit."""
         if self._text[end - 1] not in _DIGITS or end + 3 <= len(self._text):
             return True
-        return self._ended and end < len(self._text)
+        return self._ended and self._text[end:] not in ("", *_TAILS)
 
     def _scanned(self) -> int | None:
         """Where the next value ends; None when the text ends first. Raises BackupError(code="not_json")."""
         try:
             return scan(self._text, self._at)[1]
         except json.JSONDecodeError as error:
-            cut = error.pos >= len(self._text) - _NEAR_END or error.msg.startswith("Unterminated string")
-            if not cut:
-                raise not_json(f"{self._what}: the answer is no JSON ({error.msg}).") from error
-            if self._ended and error.pos < len(self._text) and not error.msg.startswith("Unterminated string"):
+            if not self._may_be_cut(error):
                 raise not_json(f"{self._what}: the answer is no JSON ({error.msg}).") from error
             return None
         except _Constant as error:
@@ -130,6 +129,15 @@ class Cutter:
                 code="record_too_deep",
                 permanent=True,
             ) from error
+
+    def _may_be_cut(self, error: json.JSONDecodeError) -> bool:
+        """Whether the scanner complains because the text ends here, rather than about what is there."""
+        if error.msg.startswith("Unterminated string"):
+            return True
+        if not self._ended:
+            return error.pos >= len(self._text) - _NEAR_END
+        rest = self._text[error.pos :]
+        return error.msg.startswith("Invalid \\u") or rest in _TAILS or any(word.startswith(rest) for word in _WORDS)
 
     def _more(self, wanted: int) -> None:
         """At least so many more characters, unless the end comes first."""

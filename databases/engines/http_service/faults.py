@@ -1,10 +1,12 @@
 """What goes wrong with a service, in words an operator can act on. Importing it imports urllib3."""
 
+import json
 import re
 import ssl
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from urllib.parse import quote
 
 from urllib3 import exceptions as lib
 
@@ -118,7 +120,8 @@ def moment(text: str) -> datetime | None:
 def excerpt(body: bytes, secrets: Iterable[str]) -> str:
     """The beginning of an answer for a message: one line, printable, without what was sent as a secret."""
     text = body.decode("utf-8", "replace")
-    for word in sorted(filter(None, secrets), key=len, reverse=True):
+    told = {form for word in secrets for form in (word, json.dumps(word)[1:-1], quote(word, safe=""))}
+    for word in sorted(told - {""}, key=len, reverse=True):
         text = text.replace(word, "***")
     text = _BLANKS.sub(" ", text).strip()
     printable = "".join(character for character in text if character.isprintable())

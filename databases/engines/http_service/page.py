@@ -99,7 +99,9 @@ class Page:
                 return
 
     def _leads_on(self, path: Path) -> bool:
-        return any(goal[: len(path)] == path for goal in (self._records_path, self._cursor_path))
+        return any(
+            len(goal) > len(path) and goal[: len(path)] == path for goal in (self._records_path, self._cursor_path)
+        )
 
     def _take_beside(self, path: Path) -> None:
         raw = self._cutter.value()

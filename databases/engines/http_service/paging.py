@@ -5,14 +5,13 @@ import json
 import re
 from collections.abc import Generator
 from dataclasses import dataclass
-from urllib.parse import urljoin
 
 from databases.engines.http_service.answer import Answer
 from databases.engines.http_service.faults import Refused
 from databases.engines.http_service.options import HttpOptions
 from databases.engines.http_service.page import Page
 from databases.engines.http_service.patience import Patience
-from databases.engines.http_service.urls import fill, with_parameters
+from databases.engines.http_service.urls import fill, joined, with_parameters
 from databases.engines.http_service.wire import Request, Wire
 from jobs.errors import BackupError
 
@@ -130,7 +129,7 @@ class Pages:
         if self._options.pagination != "link":
             return ""
         found = page.cursor if self._options.cursor_path else next_link(answer.links)
-        return urljoin(answer.url, found) if found else ""
+        return joined(answer.url, found) if found else ""
 
     def _request(self, parameters: dict[str, str | int]) -> Request:
         everything = {**self._always, **parameters}

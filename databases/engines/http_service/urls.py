@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Mapping
-from urllib.parse import quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import quote, urlencode, urljoin, urlsplit, urlunsplit
 
 PLACEHOLDER = "{collection}"
 PORTS = {"http": 80, "https": 443}
@@ -50,9 +50,20 @@ def with_parameters(url: str, parameters: Mapping[str, str | int]) -> str:
 
 
 def origin_of(url: str) -> Origin:
-    """Scheme, host and port. Raises ValueError."""
-    parts = urlsplit(url)
-    return parts.scheme, (parts.hostname or "").lower(), parts.port or PORTS.get(parts.scheme, 0)
+    """Scheme, host and port; of what is no URL an origin that nothing else has."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme, (parts.hostname or "").lower(), parts.port or PORTS.get(parts.scheme, 0)
+    except ValueError:
+        return url, "", 0
+
+
+def joined(base: str, reference: str) -> str:
+    """Where a reference in an answer leads to."""
+    try:
+        return urljoin(base, reference)
+    except ValueError:
+        return reference
 
 
 def target_of(url: str) -> str:

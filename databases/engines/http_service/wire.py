@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
-from urllib.parse import urljoin
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -25,7 +24,7 @@ from databases.engines.http_service.egress import Reached, resolve
 from databases.engines.http_service.faults import translate
 from databases.engines.http_service.line import Line
 from databases.engines.http_service.options import HttpOptions
-from databases.engines.http_service.urls import origin_of, shown, target_of
+from databases.engines.http_service.urls import joined, origin_of, shown, target_of
 from jobs.errors import BackupError
 
 TOOL_VERSION = f"urllib3 {version('urllib3')}"
@@ -47,7 +46,12 @@ class Request:
 
 
 class Wire:
-    """The way to one origin; at most one connection at a time. `check` raises when the job must stop."""
+    """The way to one origin; at most one connection at a time. `check` raises when the job must stop.
+
+    One that is not `patient` is for somebody who waits: no request is tried again.
+    """
+
+    pauses_s: tuple[float, ...] = PAUSES_S
 
     def __init__(
         self,
@@ -56,12 +60,14 @@ class Wire:
         credentials: Credentials,
         settings: Mapping[str, Any],
         check: Callable[[], None],
-        pauses_s: tuple[float, ...] = PAUSES_S,
+        *,
+        patient: bool = True,
     ) -> None:
         self.stopped = threading.Event()
         self.credentials = credentials
         self.check = check
-        self.pauses_s = pauses_s
+        if not patient:
+            self.pauses_s = ()
         self._options = options
         self._settings = settings
         self.origin = origin_of(url)
@@ -139,12 +145,8 @@ class Wire:
 
     def _followed(self, request: Request, answer: Answer, what: str) -> Request:
         """The request again, where the answer says: to the same origin only, with the same method."""
-        location = urljoin(request.url, answer.headers.get("Location", ""))
-        try:
-            same = origin_of(location) == self.origin
-        except ValueError:
-            same = False
-        if not same:
+        location = joined(request.url, answer.headers.get("Location", ""))
+        if origin_of(location) != self.origin:
             raise _elsewhere(location, what)
         if answer.status not in _FOLLOWED[request.method] or not answer.headers.get("Location"):
             raise BackupError(
