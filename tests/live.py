@@ -91,7 +91,7 @@ class Live:
 
     def hurry(self) -> None:
         """The pause before the next attempts is over."""
-        for table in ("backups_backup", "backups_verification"):
+        for table in ("backups_backup", "backups_verification", "packages_package"):
             self.rows(f"UPDATE {table} SET scheduled_at = created_at WHERE status = 'scheduled'")
 
     # Processes
@@ -109,9 +109,9 @@ class Live:
         return psutil.Process(int(pids[-1]))
 
     def pool(self, *jobs: str) -> list[psutil.Process]:
-        """The pool children that run these jobs (of backups, restores and verifications)."""
+        """The pool children that run these jobs."""
         marks = ",".join("?" * len(jobs))
-        tables = ("backups_backup", "backups_restore", "backups_verification")
+        tables = ("backups_backup", "backups_restore", "backups_verification", "packages_package")
         query = " UNION ".join(f"SELECT worker FROM {table} WHERE id IN ({marks})" for table in tables)
         return [psutil.Process(int(name.rpartition(":")[2])) for (name,) in self.rows(query, *jobs * len(tables))]
 
