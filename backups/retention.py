@@ -177,11 +177,14 @@ def _hold_last(ended: list[Verdict], good: list[Verdict]) -> None:
 
 
 def _hold_periods(good: list[Verdict], limits: Limits, zone: ZoneInfo) -> None:
-    for name, (word, period) in PERIODS.items():
+    wanted = [(word, period, count) for name, (word, period) in PERIODS.items() if (count := getattr(limits, name))]
+    for word, period, count in wanted:
         newest: dict[str, Verdict] = {}
         for verdict in good:
             newest.setdefault(period(_finished(verdict).astimezone(zone).date()), verdict)
-        for key in list(newest)[: getattr(limits, name)]:
+            if len(newest) > count:
+                break
+        for key in list(newest)[:count]:
             newest[key].holds.append(f"{word} of {key}")
 
 

@@ -83,7 +83,8 @@ def retain_database(
     forgotten = sum(forget(_history(history[at : at + AT_ONCE])) for at in range(0, len(history), AT_ONCE))
     if expired:
         _record(database, expired)
-    Retained.objects.update_or_create(database=database, defaults={"at": now})
+    looked = Retained(database=database, at=now)
+    Retained.objects.bulk_create([looked], update_conflicts=True, unique_fields=["database"], update_fields=["at"])
     return Outcome(verdicts, expired, forgotten)
 
 
