@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from backups.models import Copy, DatabaseDestination, Destination
+from backups.models import Copy, Destination
 from backups.services import save_destination as saving
 from backups.services.run import _begin_copy
 from backups.services.save_destination import delete_destination, save_destination
@@ -27,17 +27,11 @@ def test_a_run_writes_where_its_destination_is_when_the_copy_is_recorded(tmp_pat
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("use", ["copy", "name"])
-def test_one_that_comes_into_use_while_it_is_deleted_stays(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, use: str
-) -> None:
+def test_one_that_comes_into_use_while_it_is_deleted_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     destination, database = make_destination(tmp_path), make_database()
 
     def meanwhile(pk: str) -> int:
-        if use == "copy":
-            make_backup(database, destination=Destination.objects.get())
-        else:
-            DatabaseDestination.objects.create(database=database, destination_id=pk)
+        make_backup(database, destination=Destination.objects.get())
         return 0
 
     monkeypatch.setattr(saving, "other_objects", meanwhile)
