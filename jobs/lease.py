@@ -126,6 +126,7 @@ class Lease:
         """Adds a line to the job's log, from any thread; the heartbeat writes it at once."""
         text = message[:LONGEST_LINE].replace("\0", "").encode("utf-8", "replace").decode()  # what databases take
         line = LogLine(job_kind=self.job.kind, job_id=self.job.pk, attempt=self.job.attempt, message=text)
+        logger.info("%s: %s", self.job.pk, text, extra={"job": self.job.pk})
         with self._lock:
             self._lines.append(line)
         self._wake.set()

@@ -53,6 +53,7 @@ def run_backup(backup: Backup, lease: Lease) -> dict[str, Any]:
     encoding = Encoding(
         compression=database.compression, level=database.compression_level, recipients=recipients_of(database)
     )
+    lease.log(f"backing up {database.name} ({database.engine}, {backup.type})")
     lease.phase("preflight", moves_bytes=False)
     hold_parent(backup=backup, engine=engine, lease=lease)
     with hooks_around(backup=backup, database=database, lease=lease), spool() as index:

@@ -57,7 +57,7 @@ def _run(kind: JobKind, lease: Lease) -> None:
     if job.error_code not in ("", job.status):  # "cancelled" is both
         logger.info("%s %s: %s", job.pk, job.status, job.error_code, extra=extra)
     else:
-        logger.info("%s %s", job.pk, job.status, extra=extra)
+        logger.info("%s %s in %.1f s", job.pk, job.status, job.duration_s or 0, extra=extra)
 
 
 def _settle(write: Callable[[], None]) -> None:

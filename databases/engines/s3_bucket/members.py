@@ -30,6 +30,7 @@ Chunk = bytes | bytearray | memoryview
 
 _MANIFEST_BYTES = 8 << 20
 _MOST_NAMED = 1000
+_TOLD_EVERY = 1000
 _MOST_LOGGED = 20
 _ZEROS = memoryview(bytes(1 << 20))
 
@@ -141,6 +142,8 @@ class Members:
         totals = self.totals
         totals.objects += 1
         totals.bytes += facts.size
+        if totals.objects % _TOLD_EVERY == 0:
+            self._log(f"{totals.objects} objects downloaded, {totals.bytes} bytes")
         name = top_level(facts.key, self._base)
         if name and (name in totals.counts or len(totals.counts) < _MOST_NAMED):
             totals.counts[name] = totals.counts.get(name, 0) + 1
