@@ -1,6 +1,7 @@
 """A PostgreSQL database out and back, by hand, in a real browser, on the site as its users run it."""
 
 import re
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -99,6 +100,35 @@ def test_a_wrong_password_says_what_to_do(
     assert CANARY not in site.log.read_text()
 
 
+def test_a_package_is_made_and_downloaded(
+    page: Page,
+    site: Site,
+    postgres18: PostgresServer,
+    fresh_database: Callable[[PostgresServer], str],
+    tmp_path: Path,
+) -> None:
+    _add_database(page, site, postgres18, fresh_database(postgres18), "Packed")
+    page.click("text=Edit")
+    page.check("[name=package]")
+    page.click("text=Save")
+    page.click("text=Back up now")
+    expect(page.locator(".bks-head .bks-completed")).to_be_visible(timeout=30_000)
+
+    page.click("nav >> text=Packages")
+    page.goto(f"{site.url}/admin/packages/package/add/")
+    expect(page.get_by_text("now 1")).to_be_visible()
+    page.click("button:has-text('Make the package')")
+    expect(page).to_have_url(re.compile(r"/admin/packages/package/pkg_"))
+    expect(page.locator(".bks-head .bks-completed")).to_be_visible(timeout=30_000)
+    with page.expect_download() as download:
+        page.click("text=Download")
+    download.value.save_as(tmp_path / "package.zip")
+    with zipfile.ZipFile(tmp_path / "package.zip") as archive:
+        assert archive.testzip() is None
+        assert {"index.json", "RESTORE.txt"} < set(archive.namelist())
+        assert any(name.startswith("packed/") for name in archive.namelist())
+
+
 def test_pages_fit_a_phone(page: Page, site: Site) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     for address in (
@@ -109,6 +139,9 @@ def test_pages_fit_a_phone(page: Page, site: Site) -> None:
         "databases/database/add/?engine=s3",
         "backups/backup/",
         "backups/destination/local/change/",
+        "packages/package/",
+        "packages/package/add/",
+        "packages/packagepolicy/1/change/",
     ):
         page.goto(f"{site.url}/admin/{address}")
         assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0, address
