@@ -14,6 +14,7 @@ from jobs.models import Job
 from jobs.services.run import run_job
 from tests.live import bucket_options
 from tests.servers.postgres import PostgresServer
+from tests.servers.records import RecordsServer
 from tests.servers.s3 import S3Server
 
 AnyJob = TypeVar("AnyJob", bound=Job)
@@ -38,6 +39,18 @@ def register_bucket(server: S3Server, bucket: str, **values: Any) -> Database:
     options = bucket_options(server, bucket, **values.pop("options", {}))
     given = {"name": bucket, "engine": "s3", "options": options}
     return save_database(database=Database(), values={**given, **values}, create=True)
+
+
+def register_service(service: RecordsServer, form: str = "page", *, options: dict[str, Any], **values: Any) -> Database:
+    """An http Database for the users and orders of a service; `options` go before these."""
+    given = {
+        "url": f"{service.url}/{form}/{{collection}}",
+        "collection": "users, orders",
+        "restore_url": f"{service.url}/in/{{collection}}",
+        **options,
+    }
+    rows = {"name": "crm", "engine": "http", **values, "options": given}
+    return save_database(database=Database(), values=rows, create=True)
 
 
 def local_destination(folder: Path, **values: Any) -> Destination:

@@ -183,7 +183,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _take(self, name: str, body: bytes) -> None:
         key = self.headers.get("Idempotency-Key", "")
-        if key not in self.service.keys:
+        if not key or key not in self.service.keys:
             for record in json.loads(body):
                 self.service.collections.setdefault(name, {})[str(record["id"])] = record
         self.service.keys[key] = body

@@ -73,11 +73,13 @@ class HttpEngine(Engine):
 
     @classmethod
     def by_hand(cls, manifest: Mapping[str, Any], archive: str) -> str:
-        """All records in one POST, joined as text: jq would round large numbers."""
-        take = f"""jq -c 'select(.collection == "COLLECTION").record' {archive}""".rstrip()
-        joined = f"{take} | paste -sd, -" if manifest.get("format") == TAGGED else f"paste -sd, {archive or '-'}"
+        """All records of a collection in one POST, taken as text: jq would round large numbers."""
+        taken = f"paste -sd, {archive or '-'}"
+        if manifest.get("format") == TAGGED:
+            one = 's/^{"collection":"COLLECTION","record":\\(.*\\)}$/\\1/p'
+            taken = f"sed -n '{one}' {archive}".rstrip() + " | paste -sd, -"
         post = "curl --fail -H 'Content-Type: application/json' --data-binary @- RESTORE_URL"
-        return f"{joined} | sed 's/.*/[&]/' | {post}"
+        return f"{taken} | sed 's/.*/[&]/' | {post}"
 
     def continues(self, manifest: Mapping[str, Any]) -> bool:
         now = {**identity(self.options), "collections": list(names_in(self.options.collection))}

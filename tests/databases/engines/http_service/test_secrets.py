@@ -43,10 +43,11 @@ def test_a_service_that_repeats_what_it_was_sent_reveals_nothing(records_service
 
     records_service.script.extend([repeats] * 20)
     password = 'canary \\ "quoted"'
-    for options in (
+    given: list[dict[str, Any]] = [
         {"auth": "bearer", "token": TOKEN},
         {"auth": "basic", "username": "me", "password": password},
-    ):
+    ]
+    for options in given:
         engine = engine_for(
             records_service, **options, url=f"{records_service.url}/x?key={KEY}", headers={"X-Key": "canary, too"}
         )
