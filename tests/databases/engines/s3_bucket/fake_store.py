@@ -8,6 +8,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
@@ -30,7 +31,12 @@ class FakeStore:
         self.lock = threading.Lock()
 
     def etag(self, key: str) -> str:
-        return hashlib.md5(self.objects[key]).hexdigest()
+        return _md5(self.objects[key])
+
+
+@lru_cache(maxsize=64)
+def _md5(body: bytes) -> str:
+    return hashlib.md5(body).hexdigest()
 
 
 class _Handler(BaseHTTPRequestHandler):
