@@ -24,7 +24,7 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 ENVIRON = {
     name: f"secret-of-{name.lower()}"
     for name in ("S3_ACCESS_KEY", "S3_SECRET_KEY", "IMAGES_ACCESS_KEY", "IMAGES_SECRET_KEY", "ORDERS_TOKEN")
-} | {"CATALOGUE_URI": "mongodb://backup:secret-of-catalogue@mongo.internal/catalogue"}
+} | {"CATALOGUE_URI": "mongodb://backup:secret-of-catalogue@mongo.internal/?authSource=admin"}
 
 pytestmark = pytest.mark.django_db
 
