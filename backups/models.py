@@ -269,6 +269,20 @@ class Retained(models.Model):
         return f"{self.database_id} {self.at:%Y-%m-%dT%H:%MZ}"
 
 
+class Overdue(models.Model):
+    """A Database of which it was told that it was due and has no good backup since; gone when it has one again."""
+
+    database = models.OneToOneField(Database, primary_key=True, on_delete=models.CASCADE, related_name="overdue")
+    due_at = models.DateTimeField()  # the newest due time that it was told for
+    since = models.DateTimeField()  # the first one
+
+    class Meta:
+        verbose_name_plural = "overdue"
+
+    def __str__(self) -> str:
+        return f"{self.database_id} {self.due_at:%Y-%m-%dT%H:%MZ}"
+
+
 class Slot(models.Model):
     """One due time of a schedule, in UTC, with its outcome; at most one per Database and time."""
 

@@ -27,6 +27,8 @@ BACKUPSITE_MAX_ATTEMPTS = environment.number("BACKUPSITE_MAX_ATTEMPTS", 3, minim
 # A run whose worker is silent for the lease is ended or tried again; the heartbeat comes every two seconds.
 BACKUPSITE_LEASE_S = environment.number("BACKUPSITE_LEASE", 60, minimum=6)
 BACKUPSITE_SWEEP_S = environment.number("BACKUPSITE_SWEEP_INTERVAL", 20, minimum=1)
+# A Database that was due so long ago and has no good backup since is told of.
+BACKUPSITE_OVERDUE_S = environment.number("BACKUPSITE_OVERDUE", 2 * 3600, minimum=60)
 BACKUPSITE_STALL_TIMEOUT_S = environment.number("BACKUPSITE_STALL_TIMEOUT", 30 * 60, minimum=1)
 BACKUPSITE_MAX_DURATION_S = environment.number("BACKUPSITE_MAX_DURATION", 24 * 3600, minimum=1)
 BACKUPSITE_LOCK_TIMEOUT_S = environment.number("BACKUPSITE_LOCK_TIMEOUT", 60, minimum=1)
@@ -40,10 +42,10 @@ BACKUPSITE_DEFAULT_ENCRYPTION = environment.choice("BACKUPSITE_ENCRYPTION", "non
 BACKUPSITE_AGE_IDENTITIES = keys.age_identities(KEYS_DIR)
 BACKUPSITE_AGE_RECIPIENTS = keys.age_recipients(KEYS_DIR, BACKUPSITE_AGE_IDENTITIES)
 BACKUPSITE_WORKER_QUEUES = environment.items("BACKUPSITE_WORKER_QUEUES", "jobs")
-# How many reverse proxies stand in front, each adding to X-Forwarded-For. With 0 what a client says in X-Forwarded-* is
-# ignored; with more, the scheme and host of the nearest proxy and the client address that many steps back are believed.
 BACKUPSITE_METRICS_TOKEN = environment.value("BACKUPSITE_METRICS_TOKEN")
 BACKUPSITE_METRICS_OPEN = environment.choice("BACKUPSITE_METRICS_OPEN", "false", allowed=("true", "false")) == "true"
+# How many reverse proxies stand in front, each adding to X-Forwarded-For. With 0 what a client says in X-Forwarded-* is
+# ignored; with more, the scheme and host of the nearest proxy and the client address that many steps back are believed.
 BACKUPSITE_TRUSTED_PROXIES = environment.number("BACKUPSITE_TRUSTED_PROXIES", 0)
 BACKUPSITE_LOG_FORMAT = environment.choice("BACKUPSITE_LOG_FORMAT", "console", allowed=("console", "json"))
 LOGGING = logging_settings(BACKUPSITE_LOG_FORMAT)

@@ -19,6 +19,7 @@ from jobs.errors import BackupError
 from jobs.models import OPEN
 
 LATE = timedelta(minutes=2)
+PAUSED = "schedules are paused"
 REMEMBERED = 50  # due times of one outage that are recorded as missed, the newest
 
 
@@ -35,6 +36,12 @@ def ensure_slot(*, database_id: str, now: datetime) -> int:
     is a catch-up.
     """
     return sum(_ensure(database, site_policy(), now) for database in _scheduled().filter(pk=database_id))
+
+
+def unrecorded() -> list[str]:
+    """Ids of Databases that were due more than two minutes ago and have no slot: nobody has looked."""
+    before, policy = timezone.now() - LATE, site_policy()
+    return [database.pk for database in _scheduled().order_by("pk") if _is_due(database, policy, before)]
 
 
 def _scheduled() -> QuerySet[Database]:
@@ -76,7 +83,7 @@ def _ensure(database: Database, policy: Policy, now: datetime) -> int:
 def _decide(database: Database, policy: Policy, due: datetime, now: datetime) -> int:
     late = now - due > LATE
     if policy.paused:
-        return _skip(database, due, "schedules are paused")
+        return _skip(database, due, PAUSED)
     if late and database.catch_up == "none":
         return _skip(database, due, "missed, and catch_up is none")
     if Backup.objects.filter(database=database, status__in=OPEN).exists():

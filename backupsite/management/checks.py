@@ -19,7 +19,8 @@ from kombu.exceptions import OperationalError
 from kombu.simple import SimpleQueue
 
 from backups.destinations import check_destination
-from backups.models import Destination
+from backups.models import Destination, Overdue
+from backups.services.schedule import unrecorded
 from backupsite.health.selectors import QUEUE_AGE, SEEN_WITHIN, oldest_runnable
 from backupsite.management.sealed import sealed_columns, tokens_of
 from databases.engines import registry
@@ -149,11 +150,20 @@ def processes() -> Found:
 def schedules() -> Found:
     if drifting := drift():
         hint = "Beat's rows were changed behind its back; the sweeper mends them within minutes."
-        yield WARN, f"Beat is out of step: {', '.join(drifting[:5])}{'…' if len(drifting) > 5 else ''}", hint
+        yield WARN, f"Beat is out of step: {_some(drifting)}", hint
     else:
         yield OK, "Beat rings as the schedules say", ""
+    if forgotten := unrecorded():
+        hint = "The sweeper has stopped, or fails at it: look at its log and start it (manage.py serve)."
+        yield FAIL, f"Due more than two minutes ago, and nothing happened: {_some(forgotten)}", hint
+    if overdue := list(Overdue.objects.order_by("since").values_list("pk", flat=True)):
+        yield FAIL, f"Due, and without a good backup since: {_some(overdue)}", "Look at their newest backups."
     if site_policy().paused:
         yield WARN, "Schedules are paused: nothing is backed up by itself.", "Take the pause back in the Policy."
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:5]) + ("…" if len(names) > 5 else "")
 
 
 def destinations() -> Found:
