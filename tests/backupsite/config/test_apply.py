@@ -22,9 +22,13 @@ from tests.api import make_backup, make_database
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 ENVIRON = {
-    name: f"secret-of-{name.lower()}"
-    for name in ("S3_ACCESS_KEY", "S3_SECRET_KEY", "IMAGES_ACCESS_KEY", "IMAGES_SECRET_KEY", "ORDERS_TOKEN")
-} | {"CATALOGUE_URI": "mongodb://backup:secret-of-catalogue@mongo.internal/?authSource=admin"}
+    "S3_ACCESS_KEY": "AKIA1",
+    "S3_SECRET_KEY": "secret-of-storage",
+    "IMAGES_ACCESS_KEY": "AKIA2",
+    "IMAGES_SECRET_KEY": "secret-of-images",
+    "ORDERS_TOKEN": "secret-of-orders",
+    "CATALOGUE_URI": "mongodb://backup:secret-of-catalogue@mongo.internal/?authSource=admin",
+}
 
 pytestmark = pytest.mark.django_db
 
