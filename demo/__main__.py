@@ -1,4 +1,7 @@
-"""`python -m demo [--keep | --stop]`: 0 when the restored shop equals the original, 1 when anything is wrong."""
+"""`python -m demo [--keep | --stop]`: 0 when all that was restored equals the original, 1 when anything is wrong.
+
+What the machine cannot have is skipped, with a line that says why, and is nothing wrong.
+"""
 
 import argparse
 import shutil
@@ -6,28 +9,30 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
+import psycopg2
+from botocore.exceptions import BotoCoreError, ClientError
+from pymongo.errors import PyMongoError
 from rich.console import Console
 
 from demo.client import ApiError
-from demo.journey import SOURCE, TARGET, DemoFailed, travel
+from demo.journey import DemoFailed, travel
 from demo.keeper import Keeper
-from demo.screen import MB, Screen
-from demo.shop import ROLE, Shop, open_shop
-from demo.site import REPOSITORY, Site, running_site
-from tests.servers.fetch import Missing, postgres_bin
-from tests.servers.postgres import start_postgres
+from demo.screen import Screen
+from demo.site import REPOSITORY
+from demo.stage import POSTGRES, Stage, set_up
+from tests.servers.apt import Missing
+from tests.servers.fetch import postgres_bin
 from tests.servers.process import ServerError, answers
 
 FOLDER = REPOSITORY / ".demo"
-POSTGRES = 18
 KEPT_PORT = 8000
+DRIVERS = (psycopg2.Error, PyMongoError, BotoCoreError, ClientError)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m demo", description="A PostgreSQL database out and back.")
+    parser = argparse.ArgumentParser(prog="python -m demo", description="Sample data of every engine out and back.")
     choice = parser.add_mutually_exclusive_group()
     choice.add_argument("--keep", action="store_true", help="leave everything running")
     choice.add_argument("--stop", action="store_true", help="stop what --keep left running")
@@ -51,16 +56,13 @@ def run(stay: Callable[[], None] | None) -> int:
     screen = Screen(Console())
     try:
         with ExitStack() as stack:
-            site, shop = _start(screen, stack, KEPT_PORT if stay and not answers(KEPT_PORT) else None)
-            travel(screen, site, shop)
-            screen.table()
-            screen.console.print(
-                f"[bold green]The restored shop equals the original.[/] ({time.monotonic() - started:.0f} s)"
-            )
+            stage = set_up(screen, stack, FOLDER, KEPT_PORT if stay and not answers(KEPT_PORT) else None)
+            screen.table([row for sample in stage.samples for row in travel(screen, stage.site, sample)])
+            _conclude(screen, time.monotonic() - started)
             if stay:
-                _tell(screen.console, site, shop)
+                _tell(screen.console, stage)
                 stay()
-    except (DemoFailed, ApiError, ServerError, Missing, RuntimeError, OSError) as error:
+    except (DemoFailed, ApiError, ServerError, Missing, RuntimeError, OSError, *DRIVERS) as error:
         return _fail(f"{error}\nThe site's log: {FOLDER / 'serve.log'}")
     except KeyboardInterrupt:
         return _fail("interrupted; everything is stopped", status=130)
@@ -68,41 +70,29 @@ def run(stay: Callable[[], None] | None) -> int:
     return 0
 
 
-def _start(screen: Screen, stack: ExitStack, port: int | None) -> tuple[Site, Shop]:
-    with screen.step("Fetch PostgreSQL (once)") as running:
-        bin_dir = postgres_bin(POSTGRES)
-        running.step.note = str(bin_dir)
-    with screen.step("Start PostgreSQL") as running:
-        server = stack.enter_context(start_postgres(POSTGRES, FOLDER / "postgres"))
-        shop = open_shop(server)
-        shop.create_database(SOURCE)
-        shop.create_database(TARGET)
-        running.step.note = f"version {POSTGRES} on port {server.port}"
-    with ThreadPoolExecutor(1) as beside:
-        filling = beside.submit(_fill, shop)
-        with screen.step("Start Backupsite") as running:
-            site = stack.enter_context(running_site(FOLDER, pg_bin_dir=bin_dir, port=port))
-            running.step.note = site.url
-        with screen.step("Fill the sample shop (meanwhile)") as running:
-            size, running.step.seconds = filling.result()
-            running.step.note = f"{size / MB:.0f} MB in database {SOURCE!r}"
-    return site, shop
+def _conclude(screen: Screen, seconds: float) -> None:
+    screen.console.print(
+        f"\n[bold green]Everything restored equals its original.[/] ({seconds:.0f} s)", highlight=False
+    )
+    if screen.skipped:
+        screen.console.print(f"Skipped, as said above: {', '.join(screen.skipped)}.", highlight=False)
 
 
-def _fill(shop: Shop) -> tuple[int, float]:
-    started = time.monotonic()
-    return shop.fill(SOURCE), time.monotonic() - started
-
-
-def _tell(console: Console, site: Site, shop: Shop) -> None:
-    console.print(f"\nEverything is left running.\n  site      {site.url}/admin/   (API: {site.url}/docs)")
-    console.print(f"  login     {site.username} / {site.password}", highlight=False, markup=False)
-    server = shop.server
-    console.print(f"  database  {server.host}:{server.port}, databases {SOURCE!r} and {TARGET!r}", highlight=False)
-    console.print(f"            {ROLE} / {shop.password}", highlight=False, markup=False)
-    setting = f"BACKUPSITE_DATA_DIR={site.data} BACKUPSITE_PG_BIN_DIRS={server.bin_dir}"
-    console.print(f"  commands  {setting} .venv/bin/python manage.py doctor", highlight=False, soft_wrap=True)
-    console.print("  stop it   make demo-stop")
+def _tell(console: Console, stage: Stage) -> None:
+    """Secrets of the demo's own servers, which are gone with it."""
+    site = stage.site
+    folders = " ".join(f"{name}={value}" for name, value in stage.settings.items() if value)
+    setting = f"BACKUPSITE_DATA_DIR={site.data} BACKUPSITE_PG_BIN_DIRS={postgres_bin(POSTGRES)} {folders}".rstrip()
+    lines = [
+        f"site      {site.url}/admin/   (API: {site.url}/docs)",
+        f"login     {site.username} / {site.password}",
+        *(f"{sample.source:<9} {sample.access()}" for sample in stage.samples),
+        f"commands  {setting} .venv/bin/python manage.py doctor",
+        "stop it   make demo-stop",
+    ]
+    console.print("\nEverything is left running.")
+    for line in lines:
+        console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _stop(keeper: Keeper) -> int:

@@ -1,93 +1,99 @@
-"""The journey: register, check, back up, verify, restore, compare, and open the artefact with stock tools."""
+"""The journey of a sample: register, check, back up, verify, open without the site, restore, compare."""
 
 import time
+from pathlib import Path
 from typing import Any
 
 from demo.client import Client
-from demo.compare import Comparison, compare
-from demo.opening import open_archive
-from demo.screen import MB, Running, Screen
-from demo.shop import Shop
+from demo.sample import Sample
+from demo.screen import Row, Running, Screen, in_words
 from demo.site import Site
 
-POLL_S = 0.15
+POLL_S = 0.1
 LONGEST_JOB_S = 600
 ENDED = ("completed", "failed", "cancelled", "expired")
-SOURCE, TARGET = "shop", "shop_restored"
-SOURCE_ID, TARGET_ID = "shop", "shop-restored"
 
 
 class DemoFailed(RuntimeError):
     """The demo found what must not be; the message says what."""
 
 
-def travel(screen: Screen, site: Site, shop: Shop) -> None:
-    """Raises DemoFailed at the first step that does not end as it must."""
+def travel(screen: Screen, site: Site, sample: Sample) -> list[Row]:
+    """A row for each backup. Raises DemoFailed at the first step that does not end as it must."""
     client = site.login()
-    _register(screen, client, shop)
-    backup = _back_up(screen, client)
-    _verify(screen, client, backup)
-    _open_without_us(screen, site, shop, backup)
-    _restore(screen, client, backup)
-    compare_both(screen, shop)
+    screen.heading(sample.title)
+    _register(screen, client, sample)
+    backups = [_back_up(screen, client, sample, "full")]
+    if sample.incremental:
+        backups.append(_back_up(screen, client, sample, "incremental", changed=sample.change()))
+    _verify(screen, client, backups)
+    _open_without_us(screen, site, sample, backups)
+    restored = _restore(screen, client, sample, backups[-1])
+    compare_both(screen, sample)
+    names = [f"{sample.title.partition(':')[0]}, {backup['type']}" for backup in backups]
+    times: list[float | None] = [*(None for _ in backups[1:]), restored]
+    return [
+        Row(name, int(backup["original_size"]), int(backup["size"]), backup["seconds"], seconds)
+        for name, backup, seconds in zip(names, backups, times, strict=True)
+    ]
 
 
-def _register(screen: Screen, client: Client, shop: Shop) -> None:
-    with screen.step("Register and check, over the API") as running:
-        for identifier, database in ((SOURCE_ID, SOURCE), (TARGET_ID, TARGET)):
+def _register(screen: Screen, client: Client, sample: Sample) -> None:
+    with screen.step("Register and check") as running:
+        for identifier in (sample.target, sample.source):
             policy = {"schedule": None, "encryption": "age"}
-            client.post("/api/databases", {"id": identifier, "name": database, **shop.registration(database), **policy})
+            fields = {"id": identifier, "name": identifier, **sample.registration(identifier), **policy}
+            client.post("/api/databases", fields)
             report = client.post(f"/api/databases/{identifier}/check")
             if not report["ok"]:
                 raise DemoFailed(f"The check of {identifier} says: {report['error']} {report['hint']}")
-        running.step.note = f"server {report['server_version']}, client {report['tool_version']}"
+        words = [f"server {report['server_version']}"] if report["server_version"] else []
+        words += [f"client {report['tool_version']}"] if report["tool_version"] else []
+        running.step.note = ", ".join([*words, *report["warnings"]])
 
 
-def _back_up(screen: Screen, client: Client) -> dict[str, Any]:
-    with screen.step("Back up: dump, zstd, age, store") as running:
-        asked = client.post("/api/backups", {"database_id": SOURCE_ID, "label": "demo"})
+def _back_up(screen: Screen, client: Client, sample: Sample, kind: str, *, changed: str = "") -> dict[str, Any]:
+    with screen.step("Back up" if kind == "full" else f"Back up, {kind}") as running:
+        asked = client.post("/api/backups", {"database_id": sample.source, "type": kind, "label": "demo"})
         backup = _follow(client, f"/api/backups/{asked['id']}", running)
+        if backup["type"] != kind:
+            raise DemoFailed(f"{backup['id']} was to be {kind} and is {backup['type']}")
         size, original = int(backup["size"]), int(backup["original_size"])
-        running.step.moved = original
-        running.step.note = f"{original / MB:.1f} MB became {size / MB:.1f} MB (1 : {original / size:.1f}), read back"
-    return backup
+        sizes = f"{in_words(original)} became {in_words(size)}, read back"
+        running.step.note = f"{changed}: {sizes}" if changed else sizes
+    return {**backup, "seconds": running.step.seconds}
 
 
-def _verify(screen: Screen, client: Client, backup: dict[str, Any]) -> None:
-    with screen.step("Verify: sizes, digests, structure") as running:
-        asked = client.post(f"/api/backups/{backup['id']}/verify")
-        _follow(client, f"/api/verifications/{asked['id']}", running)
-        running.step.moved = int(backup["original_size"])
-        running.step.note = f"SHA-256 {backup['sha256'][:16]}…"
+def _verify(screen: Screen, client: Client, backups: list[dict[str, Any]]) -> None:
+    with screen.step("Verify") as running:
+        for backup in backups:
+            asked = client.post(f"/api/backups/{backup['id']}/verify")
+            _follow(client, f"/api/verifications/{asked['id']}", running)
+        digests = " and ".join(f"{backup['sha256'][:12]}…" for backup in backups)
+        running.step.note = f"SHA-256 {digests}, and the structure"
 
 
-def _open_without_us(screen: Screen, site: Site, shop: Shop, backup: dict[str, Any]) -> None:
-    with screen.step("Open the artefact without Backupsite") as running:
-        artefact = site.data / "backups" / backup["path"]
-        opened = open_archive(artefact, identity=site.data / "keys" / "age_identity", bin_dir=shop.server.bin_dir)
-        running.step.moved = int(backup["original_size"])
-        running.step.note = f"{opened.how}: {opened.objects} objects"
+def _open_without_us(screen: Screen, site: Site, sample: Sample, backups: list[dict[str, Any]]) -> None:
+    with screen.step("Open it without us") as running:
+        artefacts: list[Path] = [site.data / "backups" / backup["path"] for backup in backups]
+        running.step.note = sample.open(artefacts, site.data / "keys" / "age_identity")
 
 
-def _restore(screen: Screen, client: Client, backup: dict[str, Any]) -> None:
-    with screen.step("Restore into an empty database") as running:
-        body = {"target_database_id": TARGET_ID, "drop_existing": False, "confirm": TARGET_ID}
+def _restore(screen: Screen, client: Client, sample: Sample, backup: dict[str, Any]) -> float:
+    with screen.step("Restore") as running:
+        body = {"target_database_id": sample.target, "drop_existing": False, "confirm": sample.target}
         asked = client.post(f"/api/backups/{backup['id']}/restore", body)
         _follow(client, f"/api/restores/{asked['id']}", running)
-        running.step.moved = int(backup["original_size"])
-        running.step.note = f"into {TARGET}"
+        running.step.note = f"into {sample.target}, which was empty"
+    return running.step.seconds
 
 
-def compare_both(screen: Screen, shop: Shop) -> Comparison:
-    with screen.step("Compare both databases") as running:
-        result = compare(shop, SOURCE, TARGET)
+def compare_both(screen: Screen, sample: Sample) -> None:
+    with screen.step("Compare") as running:
+        result = sample.compare()
         if result.differences:
-            raise DemoFailed("The databases differ:\n  " + "\n  ".join(result.differences))
-        running.step.note = (
-            f"equal: {result.schema_lines} lines of schema, {result.tables} tables, {result.rows:,} rows, "
-            f"{result.large_objects} large objects"
-        )
-    return result
+            raise DemoFailed(f"{sample.source} came back different:\n  " + "\n  ".join(result.differences))
+        running.step.note = f"equal: {result.found}"
 
 
 def _follow(client: Client, path: str, running: Running) -> dict[str, Any]:

@@ -1,8 +1,10 @@
-"""Opens an artefact without Backupsite: `age -d | zstd -dc | pg_restore`, with what the machine has."""
+"""Opens an artefact without Backupsite: `age -d | zstd -dc | a stock tool`, with what the machine has."""
 
+import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,25 +15,32 @@ import zstandard
 
 @dataclass(frozen=True)
 class Opening:
-    """`how` names the tools; `objects` is how many pg_restore would create."""
+    """`how` names the tools; `said` is what the last one printed, on either stream."""
 
     how: str
-    objects: int
+    said: str
 
 
-def open_archive(artefact: Path, *, identity: Path, bin_dir: Path) -> Opening:
-    """Reads a `.dump.zst.age` artefact to its end. Raises RuntimeError with the tools' own words when it cannot."""
-    pg_restore = [str(bin_dir / "pg_restore"), "--verbose", "--file=/dev/null"]
+def open_artefact(artefact: Path, *, identity: Path, tool: list[str], env: Mapping[str, str] | None = None) -> Opening:
+    """Reads a `.zst.age` artefact to its end, into `tool`. Raises RuntimeError, in the tools' words, when it cannot.
+
+    The environment is the machine's, in the C locale, and `env`.
+    """
+    environment = {**os.environ, "LC_ALL": "C", **(env or {})}
+    name = Path(tool[0]).name
     if shutil.which("age") and shutil.which("zstd"):
         decrypt = ["age", "-d", "-i", str(identity), str(artefact)]
-        return Opening("age -d | zstd -d | pg_restore", _count(_pipe([decrypt, ["zstd", "-dc"], pg_restore])))
+        return Opening(f"age -d | zstd -d | {name}", _pipe([decrypt, ["zstd", "-dc"], tool], environment))
     # A bare machine has neither; the two formats' own libraries stand in for their commands.
     key = pyrage.x25519.Identity.from_str(_secret_line(identity))
-    stored = pyrage.decrypt(artefact.read_bytes(), [key])
-    done = subprocess.run(pg_restore, input=_decompress(stored), capture_output=True, check=False)
+    plain = _decompress(pyrage.decrypt(artefact.read_bytes(), [key]))
+    done = subprocess.run(
+        tool, input=plain, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, check=False
+    )
+    said = done.stdout.decode(errors="replace")
     if done.returncode:
-        raise RuntimeError(f"pg_restore: {done.stderr.decode(errors='replace').strip()[-500:]}")
-    return Opening("no age or zstd command here; pyrage | zstandard | pg_restore", _count(done.stderr))
+        raise RuntimeError(f"{name}: {said.strip()[-500:]}")
+    return Opening(f"pyrage | zstandard | {name} (no age or zstd command here)", said)
 
 
 def _decompress(stored: bytes) -> bytes:
@@ -46,12 +55,8 @@ def _secret_line(identity: Path) -> str:
     return next(line for line in identity.read_text().splitlines() if line.startswith("AGE-SECRET-KEY-"))
 
 
-def _count(verbose: bytes) -> int:
-    return sum(1 for line in verbose.splitlines() if line.startswith(b"pg_restore: creating "))
-
-
-def _pipe(commands: list[list[str]]) -> bytes:
-    """What the last one said on stderr. Raises RuntimeError when any of them fails."""
+def _pipe(commands: list[list[str]], environment: Mapping[str, str]) -> str:
+    """What the last one said. Raises RuntimeError when any of them fails."""
     with ExitStack() as stack, tempfile.TemporaryFile() as said:
         tools: list[subprocess.Popen[bytes]] = []
         for command in commands:
@@ -59,16 +64,17 @@ def _pipe(commands: list[list[str]]) -> bytes:
             tool = subprocess.Popen(
                 command,
                 stdin=tools[-1].stdout if tools else subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL if last else subprocess.PIPE,
+                stdout=said if last else subprocess.PIPE,
                 stderr=said if last else None,
+                env=environment,
             )
             tools.append(stack.enter_context(tool))
             if tools[1:] and tools[-2].stdout:
                 tools[-2].stdout.close()  # so that the earlier tool notices when the later one ends
         statuses = [tool.wait() for tool in tools]
         said.seek(0)
-        words = said.read()
+        words = said.read().decode(errors="replace")
     if any(statuses):
         names = ", ".join(f"{command[0]} {status}" for command, status in zip(commands, statuses, strict=True))
-        raise RuntimeError(f"the artefact does not open: {names}: {words[-500:].decode(errors='replace')}")
+        raise RuntimeError(f"the artefact does not open: {names}: {words[-500:]}")
     return words

@@ -9,7 +9,7 @@ import pyrage
 import pytest
 import zstandard
 
-from demo.opening import open_archive
+from demo.opening import Opening, open_artefact
 from tests.servers.postgres import PostgresServer
 
 
@@ -37,10 +37,15 @@ def artefact(
     return stored, identity
 
 
+def open_archive(artefact: Path, identity: Path, server: PostgresServer) -> Opening:
+    tool = [str(server.bin_dir / "pg_restore"), "--verbose", "--file=/dev/null"]
+    return open_artefact(artefact, identity=identity, tool=tool)
+
+
 def test_it_reads_the_archive_to_its_end(machine: str, artefact: tuple[Path, Path], postgres18: PostgresServer) -> None:
     stored, identity = artefact
-    opened = open_archive(stored, identity=identity, bin_dir=postgres18.bin_dir)
-    assert opened.objects == 1
+    opened = open_archive(stored, identity, postgres18)
+    assert opened.said.count("pg_restore: creating ") == 1
     assert ("pyrage" in opened.how) == (machine == "libraries")
 
 
@@ -53,7 +58,7 @@ def test_an_archive_cut_before_it_was_encrypted_does_not_open(
     whole = pyrage.decrypt(stored.read_bytes(), [key])
     stored.write_bytes(pyrage.encrypt(whole[:-2000], [key.to_public()]))
     with pytest.raises(RuntimeError):
-        open_archive(stored, identity=identity, bin_dir=postgres18.bin_dir)
+        open_archive(stored, identity, postgres18)
 
 
 @pytest.mark.usefixtures("machine")
@@ -61,4 +66,4 @@ def test_a_cut_artefact_does_not_open(artefact: tuple[Path, Path], postgres18: P
     stored, identity = artefact
     stored.write_bytes(stored.read_bytes()[:-1000])
     with pytest.raises((RuntimeError, pyrage.DecryptError)):
-        open_archive(stored, identity=identity, bin_dir=postgres18.bin_dir)
+        open_archive(stored, identity, postgres18)

@@ -71,8 +71,13 @@ def _update() -> None:
 
 def install_libraries_of(program: Path) -> None:
     """Installs the shared libraries that `program` needs and the machine does not have. Raises Missing."""
+    install(packages_for(program))
+
+
+def packages_for(program: Path) -> list[str]:
+    """Debian's packages of the shared libraries that `program` needs and the machine does not have. Raises Missing."""
     listed = subprocess.run(["/usr/bin/ldd", str(program)], check=True, capture_output=True, text=True).stdout
     names = {line.split()[0] for line in listed.splitlines() if "not found" in line}
     if unknown := names - set(_LIBRARIES):
         raise Missing(f"{program} needs {', '.join(sorted(unknown))}, which this machine does not have")
-    install(sorted({_LIBRARIES[name] for name in names}))
+    return sorted({_LIBRARIES[name] for name in names})

