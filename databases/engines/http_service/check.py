@@ -49,7 +49,11 @@ def _first_page(pages: Pages, options: HttpOptions, collection: str) -> list[str
             found += 1
             if options.pagination == "none" or pages.pages:
                 break
-    if not found and pages.complete:
+    if not found and not pages.complete:
+        raise BackupError(
+            f"{collection}: no record came within {MOST_S:.0f} s.", code="timeout", hint="See what the service does."
+        )
+    if not found:
         return [f"{collection} has no record: a backup would be empty."]
     if options.pagination == "cursor" and pages.complete and not pages.has_cursor:
         return [f"{collection}: nothing is at {options.cursor_path}; a second page would not be found."]
@@ -83,7 +87,7 @@ def _wire(connection: Connection, options: HttpOptions, settings: Mapping[str, A
         if time.monotonic() > end:
             raise _Enough
 
-    hasty = replace(options, timeout_s=min(options.timeout_s, int(MOST_S)))
+    hasty = replace(options, timeout_s=min(options.timeout_s, max(1, int(MOST_S / 2))))
     return Wire(options.url, hasty, credentials_of(connection, options), settings, check, patient=False)
 
 

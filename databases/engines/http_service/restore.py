@@ -48,7 +48,7 @@ def restore(
         wire = wire_to(options.restore_url)
         for source in chain:
             lines = Lines(source, source.manifest, request.guard.check)
-            for collection, batch in _held_back(_batches(lines, options, wanted)):
+            for collection, batch in _batches(lines, options, wanted):
                 _post(wire, fill(options.restore_url, collection), batch)
                 counts[collection] += len(batch)
     notes = ("The service adds and replaces by its own keys: records that the backup does not hold stayed.",)
@@ -105,6 +105,7 @@ Batch = list[bytes]
 
 
 def _batches(lines: Lines, options: HttpOptions, wanted: tuple[str, ...]) -> Iterator[tuple[str, Batch]]:
+    """A full one only when there is a further record, the last one only when the artefact's end is verified."""
     batch: Batch = []
     size, current = 0, ""
     for collection, record in lines:
@@ -119,15 +120,6 @@ def _batches(lines: Lines, options: HttpOptions, wanted: tuple[str, ...]) -> Ite
         size += len(record)
     if batch:
         yield current, batch
-
-
-def _held_back(batches: Iterator[tuple[str, Batch]]) -> Iterator[tuple[str, Batch]]:
-    """Each one only when the next is there, or the end is verified."""
-    held = next(batches, None)
-    while held is not None:
-        following = next(batches, None)
-        yield held
-        held = following
 
 
 def _post(wire: Wire, url: str, batch: Batch) -> None:

@@ -144,17 +144,15 @@ class Wire:
         return Answer(response, request.url, what, self._options.timeout_s, self.require_going_on, began)
 
     def _followed(self, request: Request, answer: Answer, what: str) -> Request:
-        """The request again, where the answer says: to the same origin only, with the same method."""
-        location = joined(request.url, answer.headers.get("Location", ""))
-        if origin_of(location) != self.origin:
-            raise _elsewhere(location, what)
-        if answer.status not in _FOLLOWED[request.method] or not answer.headers.get("Location"):
+        """The request again, where the answer says, with the same method. `_send` keeps it within the origin."""
+        location = answer.headers.get("Location", "")
+        if answer.status not in _FOLLOWED[request.method] or not location:
             raise BackupError(
                 f"{what}: the service answered {answer.status}, which cannot be followed.",
                 code="redirected",
                 permanent=True,
             )
-        return Request(location, request.method, request.body, request.headers)
+        return Request(joined(request.url, location), request.method, request.body, request.headers)
 
     def _connect(self, connection: HTTPConnection) -> socket.socket:
         try:
@@ -176,13 +174,26 @@ class Wire:
         scheme, host, port = self.origin
         pool: urllib3.HTTPConnectionPool
         if scheme == "https":
-            context = ssl.create_default_context(cadata=self._options.ca or None)
+            context = _trusting(self._options.ca)
             pool = urllib3.HTTPSConnectionPool(host, port, maxsize=1, block=True, ssl_context=context)
             pool.ConnectionCls = Secure
         else:
             pool = urllib3.HTTPConnectionPool(host, port, maxsize=1, block=True)
             pool.ConnectionCls = Plain
         return pool
+
+
+def _trusting(ca: str) -> ssl.SSLContext:
+    """Only these authorities, or those of the host when none are given."""
+    try:
+        return ssl.create_default_context(cadata=ca or None)
+    except ssl.SSLError as error:
+        raise BackupError(
+            "The certificates of the authorities to trust (ca) cannot be read.",
+            code="tls",
+            permanent=True,
+            hint="Paste the PEM text of the authority's certificate.",
+        ) from error
 
 
 def _elsewhere(url: str, what: str) -> BackupError:

@@ -51,6 +51,17 @@ def test_a_fault_is_a_report_with_a_hint_at_once(
     assert len(records_service.asked) == 1, "somebody waits: it is not tried again"
 
 
+@pytest.mark.parametrize("script", [scripts.hang, scripts.slow([b" "] * 30, 0.1)])
+def test_a_service_that_gives_no_record_in_time_is_a_fault(
+    records_service: RecordsServer, script: scripts.Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looking, "MOST_S", 1.0)
+    records_service.script.append(script)
+    report = check(records_service)
+    assert (report.ok, report.code) == (False, "timeout")
+    assert report.hint
+
+
 def test_what_looks_wrong_is_a_warning(records_service: RecordsServer) -> None:
     records_service.fill("users", [])
     assert "empty" in check(records_service).warnings[0]

@@ -215,6 +215,10 @@ class TestTls:
         assert (raised.value.code, raised.value.permanent) == ("tls", True)
         assert "CA" in raised.value.hint
 
+    def test_an_authority_that_cannot_be_read_is_told(self, secure: RecordsServer) -> None:
+        report = engine_for(secure, ca="-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----").check()
+        assert (report.ok, report.code) == (False, "tls")
+
     def test_a_port_without_tls_is_told(self, records_service: RecordsServer) -> None:
         with pytest.raises(BackupError) as raised:
             dumped(records_service, url=records_service.url.replace("http:", "https:") + "/list/users")
