@@ -23,15 +23,15 @@ def chain_of(backup: Backup) -> list[Backup]:
     return chain
 
 
-def hold_parent(*, backup: Backup, engine: Engine, lease: Lease) -> None:
+def hold_parent(*, backup: Backup, engine: Engine, recipients: Sequence[str], lease: Lease) -> None:
     """Sets what this run of an incremental builds on; the row holds that backup against deletion from now on.
 
-    Where there is nothing to build on the run becomes a full backup, and its log says why. Raises BackupError when
-    the parent's destination does not answer.
+    `recipients` are whom it will be encrypted to. Where there is nothing to build on the run becomes a full backup,
+    and its log says why. Raises BackupError when the parent's destination does not answer.
     """
     if backup.type != Backup.Type.INCREMENTAL:
         return
-    parent, reason = _held(backup, engine, lease)
+    parent, reason = _held(backup, engine, recipients, lease)
     if parent is not None:
         reason = _index_fault(parent)
     if reason:
@@ -43,7 +43,7 @@ def hold_parent(*, backup: Backup, engine: Engine, lease: Lease) -> None:
     lease.log(f"building on {backup.parent_id}")
 
 
-def _held(backup: Backup, engine: Engine, lease: Lease) -> tuple[Backup | None, str]:
+def _held(backup: Backup, engine: Engine, recipients: Sequence[str], lease: Lease) -> tuple[Backup | None, str]:
     """The parent, or why there is none. Nobody can delete it between the look at it and the hold."""
     with transaction.atomic():
         earlier = Backup.objects.filter(database=backup.database_id, status=Status.COMPLETED)
@@ -51,16 +51,18 @@ def _held(backup: Backup, engine: Engine, lease: Lease) -> tuple[Backup | None, 
         if newest is None:
             return None, "there is none to build on"
         chain = chain_of(newest)
-        if reason := _unfit(chain, engine):
+        if reason := _unfit(chain, engine, recipients):
             return None, reason
         lease.own_rows.update(parent=newest)
     return newest, ""
 
 
-def _unfit(chain: Sequence[Backup], engine: Engine) -> str:
+def _unfit(chain: Sequence[Backup], engine: Engine, recipients: Sequence[str]) -> str:
     newest = chain[-1]
     if not engine.continues(newest.manifest.get("engine", {})):
         return f"what is backed up was changed since {newest.pk}"
+    if set(newest.manifest.get("artefact", {}).get("recipients", ())) != set(recipients):
+        return f"the keys were changed since {newest.pk}, and one key has to open the whole chain"
     if len(chain) > engine.full_every:
         return f"the chain holds {len(chain) - 1} incrementals, and a full one follows after {engine.full_every}"
     stored = Copy.objects.filter(backup__in=chain, state=Copy.State.STORED).values("backup").distinct().count()

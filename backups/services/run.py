@@ -55,7 +55,7 @@ def run_backup(backup: Backup, lease: Lease) -> dict[str, Any]:
     )
     lease.log(f"backing up {database.name} ({database.engine}, {backup.type})")
     lease.phase("preflight", moves_bytes=False)
-    hold_parent(backup=backup, engine=engine, lease=lease)
+    hold_parent(backup=backup, engine=engine, recipients=encoding.recipients, lease=lease)
     with hooks_around(backup=backup, database=database, lease=lease), spool() as index:
         request = _request(backup, lease, index)
         engine.preflight(request)

@@ -82,6 +82,19 @@ def test_a_change_of_what_is_backed_up_begins_a_new_chain(images: Database) -> N
     assert "was changed since" in told(changed)
 
 
+def test_other_keys_begin_a_new_chain_so_that_one_key_opens_all_of_it(images: Database, s3: S3Server) -> None:
+    made(images)
+    identity, recipient = generate_identity()
+    save_database(database=images, values={"encryption_recipients": [recipient]}, create=False)
+    chain = [made(images), made(images)]
+    assert [backup.type for backup in chain] == ["full", "incremental"]
+    assert "the keys were changed" in told(chain[0])
+    restored = restore_into(images, chain[-1], identity=identity, drop_existing=True)
+    assert restored.status == Status.COMPLETED, restored.error_message
+    save_database(database=images, values={"encryption": "none"}, create=False)
+    assert made(images).type == Backup.Type.FULL
+
+
 def test_a_selective_backup_is_nobodys_parent(images: Database) -> None:
     full = made(images)
     assert back_up(images, type="selective", include=["a"]).status == Status.COMPLETED
