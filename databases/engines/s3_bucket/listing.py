@@ -80,14 +80,18 @@ def _parsed(text: bytes, server: str) -> Page:
     try:
         root = ET.fromstring(text)
         space = root.tag.partition("}")[0] + "}" if root.tag.startswith("{") else ""
+        # A store that does not know encoding-type lists keys as they are: decoded, `a+b` would be another key, which
+        # is not there, and the object would seem to have vanished.
+        encoded = root.findtext(f"{space}EncodingType") == "url"
         objects = tuple(
             Listed(
-                key=unquote_plus(entry.findtext(f"{space}Key", ""), errors="strict"),
+                key=unquote_plus(key, errors="strict") if encoded else key,
                 size=int(entry.findtext(f"{space}Size", "")),
                 etag=entry.findtext(f"{space}ETag", "").strip('"'),
                 last_modified=iso_text(entry.findtext(f"{space}LastModified", "")),
             )
             for entry in root.iterfind(f"{space}Contents")
+            for key in (entry.findtext(f"{space}Key", ""),)
         )
     except (ET.ParseError, ValueError) as error:
         raise BackupError(

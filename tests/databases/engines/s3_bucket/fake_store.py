@@ -12,6 +12,7 @@ from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
+from xml.sax.saxutils import escape
 
 from tests.servers.s3 import S3Server
 
@@ -26,6 +27,7 @@ class FakeStore:
         self.before_read: Callable[[str, int], None] = lambda key, start: None
         self.cut: Callable[[str, int], int | None] = lambda key, start: None  # after how many bytes
         self.refuse: dict[str, tuple[int, str, str]] = {}  # key -> status, code, message
+        self.encodes = True  # a store that does not know encoding-type lists keys as they are
         self.reads: list[tuple[str, str]] = []  # key, range
         self.sockets = 0
         self.lock = threading.Lock()
@@ -67,16 +69,18 @@ class _Handler(BaseHTTPRequestHandler):
         start, most = int(query.get("continuation-token", "0")), int(query.get("max-keys", "1000"))
         page = keys[start : start + min(most, 1000)]
         rest = start + len(page) < len(keys)
+        written = quote if self.store.encodes else escape
         entries = "".join(
-            f"<Contents><Key>{quote(key)}</Key><LastModified>{MODIFIED}</LastModified>"
+            f"<Contents><Key>{written(key)}</Key><LastModified>{MODIFIED}</LastModified>"
             f"<ETag>&quot;{self.store.etag(key)}&quot;</ETag><Size>{len(self.store.objects[key])}</Size></Contents>"
             for key in page
         )
+        encoding = "<EncodingType>url</EncodingType>" if self.store.encodes else ""
         token = f"<NextContinuationToken>{start + len(page)}</NextContinuationToken>" if rest else ""
         self._answer(
             200,
             f'<?xml version="1.0"?><ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{entries}{token}'
-            f"<EncodingType>url</EncodingType><IsTruncated>{str(rest).lower()}</IsTruncated></ListBucketResult>".encode(),
+            f"{encoding}<IsTruncated>{str(rest).lower()}</IsTruncated></ListBucketResult>".encode(),
         )
 
     def _object(self, key: str) -> None:

@@ -208,3 +208,12 @@ def test_a_stop_does_not_wait_for_a_silent_store(s3: S3Server, s3_bucket: str) -
         assert time.monotonic() - began < 3
         stopper.join()
     assert set(threading.enumerate()) <= threads
+
+
+def test_a_store_that_lists_keys_as_they_are_loses_none(fake: tuple[FakeStore, S3Server]) -> None:
+    store, server = fake
+    store.encodes = False
+    store.objects = {"a+b": b"1", "a%20b": b"2", "a b": b"3", "a&<b": b"4", "caf\u00e9": b"5"}
+    dumped = dump_of(engine_to(server, BUCKET))
+    assert opened(dumped).contents == store.objects
+    assert dumped.manifest["changed"] == []
