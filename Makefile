@@ -22,7 +22,7 @@ install-dev: ## ... and with what tests and linters need
 up: install ## Run Backupsite here: web, worker, beat and sweeper
 	@exec $(PYTHON) manage.py serve
 
-demo: install ## Back up, verify and restore a sample database before your eyes (KEEP=1 leaves it running)
+demo: install ## Back up, verify and restore samples of every engine before your eyes (KEEP=1 leaves them running)
 	@$(PYTHON) -m demo $(if $(KEEP),--keep)
 
 demo-stop: install ## Stop what `make demo KEEP=1` left running

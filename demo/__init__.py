@@ -1,1 +1,1 @@
-"""The demo: a sample shop out of PostgreSQL and back, through a running Backupsite (`make demo`)."""
+"""The demo: samples of every engine out and back, through a running Backupsite (`make demo`)."""

@@ -21,7 +21,7 @@ from tests.servers.s3 import S3Server, start_s3
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-PICTURES = 240
+PICTURES = 200
 CONNECTIONS = 8
 TYPE, CACHE = "image/png", "max-age=86400"
 BUCKETS = {"pictures": "shop-pictures", "pictures-restored": "shop-pictures-restored"}

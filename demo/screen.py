@@ -114,4 +114,5 @@ class Running:
 
 
 def in_words(size: int) -> str:
-    return f"{size / MB:.1f} MB" if size >= MB else f"{max(size, 1) / 1000:.0f} kB"
+    """With a space that no line is broken at."""
+    return f"{size / MB:.1f}\u00a0MB" if size >= MB else f"{size / 1000:.1f}\u00a0kB"

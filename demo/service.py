@@ -59,7 +59,7 @@ class Records(Sample):
             before, after = (service.collections.get(name, {}) for service in self.services.values())
             words.append(f"{len(before):,} {name}")
             found += differences(name, before, after)
-        return Comparison(f"{' and '.join(words)}, record by record", found)
+        return Comparison(f"{', '.join(words)}, each record", found)
 
     def access(self) -> str:
         return ", ".join(f"{service.url}/list/users (Bearer {service.token})" for service in self.services.values())

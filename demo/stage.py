@@ -52,7 +52,7 @@ class Samples:
     def start(self) -> None:
         """PostgreSQL has to be there; whatever else cannot be had is skipped. Raises Missing or ServerError."""
         self._add("PostgreSQL", self._postgres)
-        for name, start in (("MongoDB", self._mongodb), ("S3 store", self._s3), ("Records service", self._records)):
+        for name, start in (("MongoDB", self._mongodb), ("S3 store", self._s3), ("records service", self._records)):
             with optional(self._screen, name):
                 self._add(name, start)
 
