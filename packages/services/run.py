@@ -45,7 +45,9 @@ def run_package(package: Package, lease: Lease) -> dict[str, Any]:
     lease.phase("gather", moves_bytes=False)
     destination, made_at = package_destination(package_policy()), timezone.now()
     sources, missing = gather(package=package, lease=lease)
-    lease.log(f"packaging {len(sources)} artefacts; of {len(missing)} Databases there is nothing to package")
+    lease.log(f"packaging {len(sources)} artefacts")
+    if missing:
+        lease.log(f"left out, for there is nothing to package: {', '.join(one.database_id for one in missing)}")
     contents = Contents(package=package, sources=sources, missing=missing, made_at=made_at, lease=lease)
     _require_room(destination, contents.size)
     copy = _begin_copy(package, destination, made_at)

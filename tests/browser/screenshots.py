@@ -10,9 +10,12 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect
 
+from demo.client import Client
 from demo.site import REPOSITORY, Site, running_site
 from tests.browser.site import browser, log_in
+from tests.live import until
 from tests.servers.postgres import PostgresServer, start_postgres
+from tests.servers.s3 import S3Server, start_s3
 
 SIZES = {"desktop": {"width": 1440, "height": 900}, "phone": {"width": 390, "height": 844}}
 ON_PHONE = ("overview", "database", "backup")
@@ -28,13 +31,15 @@ def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory() as room,
+        tempfile.TemporaryDirectory() as home,
         start_postgres(18, Path(room) / "postgres") as server,
-        running_site(Path(room) / "site", pg_bin_dir=server.bin_dir) as site,
+        start_s3(Path(room) / "s3") as store,
+        running_site(Path(home), pg_bin_dir=server.bin_dir) as site,
         browser() as chromium,
     ):
         page = _page(chromium, "light", "desktop")
         log_in(page, site)
-        addresses = _prepare(page, site, server)
+        addresses = _prepare(page, site, server) | _prepare_more(page, site, store)
         state = page.context.storage_state()
         for theme, size in (("light", "desktop"), ("dark", "desktop"), ("light", "phone")):
             page = _page(chromium, theme, size, state=state)
@@ -73,6 +78,40 @@ def _prepare(page: Page, site: Site, server: PostgresServer) -> dict[str, str]:
         "backup-failed": failed,
         "restore": page.url.removeprefix(site.url).replace("/change/", "/restore/"),
     }
+
+
+def _prepare_more(page: Page, site: Site, store: S3Server) -> dict[str, str]:
+    """A bucket with a chain, a policy, and a package; over the API, as a program would."""
+    client, api = site.login(), store.client()
+    bucket = store.make_bucket("images")
+    options = {"bucket": bucket, "endpoint_url": store.endpoint_url, "access_key": store.access_key}
+    options |= {"secret_key": store.secret_key, "addressing": "path", "region": store.region}
+    connection = {"id": "images", "name": "images", "engine": "s3", "options": options}
+    client.post(
+        "/api/databases", {**connection, "scheduled_type": "incremental", "package": True, "schedule": "inherit"}
+    )
+    client.call("PATCH", "/api/policy", {"schedule": ["0 2 * * *"], "retention_days": 30, "keep_monthly": 12})
+    client.call("PATCH", "/api/databases/shop", {"package": True})
+    for number in range(3):
+        for name in range(20):
+            api.put_object(Bucket=bucket, Key=f"{2024 + number}/photo-{name}.jpg", Body=bytes(30_000 + name))
+        backup = client.post("/api/backups", {"database_id": "images", "type": "incremental"})
+        _ended(client, f"/api/backups/{backup['id']}")
+    package = client.post("/api/packages/create")
+    _ended(client, f"/api/packages/{package['id']}")
+    return {
+        "bucket": "/admin/databases/database/images/change/",
+        "bucket-form": "/admin/databases/database/images/edit/",
+        "incremental": f"/admin/backups/backup/{backup['id']}/change/",
+        "packages": "/admin/packages/package/",
+        "package": f"/admin/packages/package/{package['id']}/change/",
+        "policy": "/admin/databases/policy/1/change/",
+        "engines": "/admin/databases/database/add/",
+    }
+
+
+def _ended(client: Client, path: str) -> None:
+    until(lambda: client.get(path)["status"] in ("completed", "failed"), seconds=60)
 
 
 def _add(page: Page, site: Site, server: PostgresServer, name: str) -> None:
