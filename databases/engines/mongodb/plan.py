@@ -79,12 +79,21 @@ async def make_plan(
 
 
 def _wanted(members: Sequence[Member], include: Sequence[str]) -> list[Member]:
-    """Users, roles and the server's own configuration only by their exact names."""
-    if include:
-        held = [Collection(one.database, one.name, one.type) for one in members if one.database]
-        kept = {one.namespace for one in chosen(held, Selection(include=tuple(include)))}
-        return [one for one in members if one.namespace in kept and (not _is_own(one) or one.namespace in include)]
-    return [one for one in members if one.database and not _is_own(one)]
+    """Users, roles and the server's own configuration only by their exact names.
+
+    Something is left to restore: of nothing a complete replacement would empty the target's database.
+    """
+    held = [Collection(one.database, one.name, one.type) for one in members if one.database]
+    kept = {one.namespace for one in (chosen(held, Selection(include=tuple(include))) if include else held)}
+    wanted = [one for one in members if one.namespace in kept and (not _is_own(one) or one.namespace in include)]
+    if not wanted:
+        raise BackupError(
+            "The backup holds nothing but users, roles and the server's own configuration to restore here.",
+            code="nothing_matches",
+            permanent=True,
+            hint="Name them in full with include (admin.system.users, admin.system.roles) if they are meant.",
+        )
+    return wanted
 
 
 def _is_own(one: Member) -> bool:
@@ -143,5 +152,5 @@ def _counts(manifest: Mapping[str, Any], wanted: Sequence[Member], renamed: Mapp
     return {
         f"{renamed.get(one.database, one.database)}.{one.name}": counts[one.namespace]
         for one in wanted
-        if counts.get(one.namespace) is not None
+        if one.type != "view" and counts.get(one.namespace) is not None
     }

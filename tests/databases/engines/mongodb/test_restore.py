@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from databases.engines.base import DumpRequest, RestoreReport, RestoreRequest
+from databases.engines.mongodb import dump
 from databases.engines.mongodb.engine import MongoEngine
+from databases.engines.mongodb.session import Client
 from jobs.errors import BackupError
 from tests.contracts.engines import Dumped, RecordingGuard, dump_of
 from tests.databases.engines.mongodb.conftest import as_user, content, engine_to
@@ -230,3 +232,44 @@ def _exists(server: MongoServer, user: str) -> bool:
     with server.client() as client:
         found: list[Any] = client.admin.command("usersInfo", user)["users"]
         return bool(found)
+
+
+@pytest.mark.parametrize("include", [(), ("admin.system.*",)])
+def test_a_backup_of_nothing_but_users_replaces_no_database(
+    mongodb_server: MongoServer, fresh_mongo_database: Fresh, include: tuple[str, ...]
+) -> None:
+    """As a whole backup of a server is that holds no data yet."""
+    users = ("admin.system.users", "admin.system.version")
+    dumped = dump_of(engine_to(mongodb_server), DumpRequest(guard=RecordingGuard(), type="selective", include=users))
+    whole = replace(dumped, manifest={**dumped.manifest, "selection": {"include": [], "exclude": []}})
+    target = fresh_mongo_database()
+    with mongodb_server.client() as client:
+        client[target].precious.insert_one({"_id": 1})
+    with pytest.raises(BackupError) as raised:
+        restored(engine_to(mongodb_server, target), whole, *include, drop=True)
+    assert raised.value.code == "nothing_matches"
+    assert names(mongodb_server, target) == {"precious"}
+
+
+def test_a_view_that_is_made_as_the_dump_begins_comes_back(
+    mongodb_server: MongoServer, fresh_mongo_database: Fresh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between our look at what there is and mongodump's own; views and collections may also change places."""
+    source, target = fresh_mongo_database(), fresh_mongo_database()
+    look = dump._look
+
+    async def looked(client: Client, *args: Any, **values: Any) -> dump.Found:
+        found = await look(client, *args, **values)
+        for name in ("late", "swapped"):
+            await client[source].drop_collection(name)
+            await client[source].create_collection(name, viewOn="orders", pipeline=[])
+        return found
+
+    with mongodb_server.client() as client:
+        client[source].orders.insert_many([{"_id": number} for number in range(5)])
+        client[source].swapped.insert_one({"_id": 1})
+    monkeypatch.setattr(dump, "_look", looked)
+    dumped = dump_of(engine_to(mongodb_server, source))
+    engine_to(mongodb_server, source).verify_structure(dumped.source(), RecordingGuard())
+    assert restored(engine_to(mongodb_server, target), dumped).counts == {f"{target}.orders": 5}
+    assert names(mongodb_server, target) == {"orders", "late", "swapped"}
