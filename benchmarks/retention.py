@@ -32,10 +32,10 @@ def main() -> int:
     arguments = parser.parse_args()
     counts = [str(arguments.databases), str(arguments.backups)]
     with tempfile.TemporaryDirectory() as folder:
-        sqlite = _measure(Path(folder) / "sqlite", counts, url="")
+        sqlite = measure_inside(Path(folder) / "sqlite", counts, url="")
         with start_postgres(18, Path(folder) / "server") as server:
             server.create_database("site")
-            postgres = _measure(Path(folder) / "postgres", counts, url=server.dsn("site"))
+            postgres = measure_inside(Path(folder) / "postgres", counts, url=server.dsn("site"))
     text = _section(sqlite, postgres)
     print(text)
     if counts == ["2000", "100"]:
@@ -43,10 +43,13 @@ def main() -> int:
     return 0
 
 
-def _measure(data: Path, counts: list[str], *, url: str) -> dict[str, float]:
+def measure_inside(
+    data: Path, counts: list[str], *, url: str, module: str = "benchmarks.retention_inside"
+) -> dict[str, float]:
+    """What the module prints, run with the settings of a new site in `data`."""
     data.mkdir()
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.retention_inside", *counts],
+        [sys.executable, "-m", module, *counts],
         cwd=REPOSITORY,
         env={"PATH": "/usr/bin:/bin", "BACKUPSITE_DATA_DIR": str(data), **({"DATABASE_URL": url} if url else {})},
         capture_output=True,
@@ -54,7 +57,7 @@ def _measure(data: Path, counts: list[str], *, url: str) -> dict[str, float]:
         check=False,
     )
     if done.returncode:
-        raise RuntimeError(f"benchmarks.retention_inside: {done.stderr.strip()[-2000:]}")
+        raise RuntimeError(f"{module}: {done.stderr.strip()[-2000:]}")
     figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return figures
 

@@ -7,7 +7,8 @@ from demo.site import REPOSITORY
 PAGE = REPOSITORY / "docs" / "benchmarks.md"
 TITLE = "## Reading an S3 bucket"
 RETENTION = "## Retention of a large site"
-SEPARATE = (TITLE, RETENTION)
+SCALE = "## Schedules of a large site"
+SEPARATE = (TITLE, RETENTION, SCALE)
 
 
 def kept_section() -> str:

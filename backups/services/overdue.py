@@ -1,7 +1,10 @@
 """Tell of Databases that were due and have no good backup since, whatever the cause, and when they have one again."""
 
+import itertools
+import time
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db import transaction
@@ -17,7 +20,10 @@ from jobs.models import Status
 from notifications.models import Severity
 from notifications.services.record import record_event
 
-AT_ONCE = 200  # told in one round; the rest has its turn in the next ones
+Row = TypeVar("Row")
+
+AT_ONCE = 200  # looked at in one round
+ROUND_S = 0.4  # told in one round for so long; the rest has its turn in the next ones
 
 
 def tell_overdue() -> int:
@@ -26,10 +32,15 @@ def tell_overdue() -> int:
     Each due time is told of once, whoever looks. While a backup that began since then runs, nothing is said: limits
     of its own end it. While schedules are paused nothing is overdue.
     """
-    told = sum(map(_tell_recovered, _recovered()[:AT_ONCE]))
+    deadline = time.monotonic() + ROUND_S
+    told = sum(_tell_recovered(overdue) for overdue in _until(deadline, _recovered()[:AT_ONCE]))
     if site_policy().paused:
         return told
-    return told + sum(map(_tell_overdue, _overdue()[:AT_ONCE]))
+    return told + sum(_tell_overdue(database) for database in _until(deadline, _overdue()[:AT_ONCE]))
+
+
+def _until(deadline: float, rows: Iterable[Row]) -> Iterator[Row]:
+    return itertools.takewhile(lambda _: time.monotonic() < deadline, rows)
 
 
 def _due_slots() -> QuerySet[Slot]:

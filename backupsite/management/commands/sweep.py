@@ -17,6 +17,7 @@ from jobs.services.sweep import sweep, sweep_quickly, sweep_slowly
 
 logger = logging.getLogger(__name__)
 
+SLICED = ("slots", "overdue")  # steps that do a slice of much work; while they find some, rounds follow at once
 TICK_S = 0.2
 
 
@@ -39,7 +40,8 @@ class Command(BaseCommand):
         threading.Thread(target=_sweep_slowly, name="slow steps", daemon=True).start()
         while self._goes_on():
             due = time.monotonic() + settings.BACKUPSITE_SWEEP_S
-            _round()
+            if _round():
+                continue
             while self._goes_on() and time.monotonic() < due:
                 time.sleep(TICK_S)
 
@@ -50,8 +52,11 @@ class Command(BaseCommand):
         self._stopping = True
 
 
-def _round() -> None:
-    """The sign of life is given by the thread that sweeps: a sweeper that hangs must not look alive."""
+def _round() -> bool:
+    """Whether the next one follows at once.
+
+    The sign of life is given by the thread that sweeps: a sweeper that hangs must not look alive.
+    """
     try:
         report_alive(role="sweeper")
         changed = {name: count for name, count in sweep_quickly().items() if count}
@@ -59,9 +64,10 @@ def _round() -> None:
     except DatabaseFault as fault:
         logger.warning("the site's database does not answer: %s", type(fault).__name__)
         connection.close()
-        return
+        return False
     if changed:
         logger.info("swept: %s", changed)
+    return any(name in changed for name in SLICED)
 
 
 def _sweep_slowly() -> None:
