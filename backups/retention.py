@@ -199,8 +199,8 @@ def _hold_parents(verdicts: dict[str, Verdict]) -> None:
     """What stays holds all it builds on; a parent's age ends with the last of its children."""
     for verdict in sorted(verdicts.values(), key=lambda verdict: verdict.depth, reverse=True):
         parent = verdicts.get(verdict.fact.parent or "")
-        if parent is None:
-            continue
+        if parent is None or verdict.fact.status in (FAILED, CANCELLED):
+            continue  # history builds on nothing
         if not verdict.goes:
             parent.holds.append(f"{verdict.fact.id} builds on it")
         known = parent.expires_at and verdict.expires_at

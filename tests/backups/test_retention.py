@@ -106,6 +106,11 @@ def test_what_stays_holds_all_it_builds_on() -> None:
     assert [verdict.fact.id for verdict in order] == ["two", "one", "full"]
 
 
+def test_a_failed_incremental_holds_nothing() -> None:
+    failed = fact("failed", 9, status="failed", type="incremental", parent="full")
+    assert kept([fact("full", 10), failed, fact("newest", 1)], retention_days=5) == ["failed", "newest"]
+
+
 def test_backups_of_a_part_are_counted_by_themselves() -> None:
     parts = [fact(f"part{number}", number / 10, type="selective") for number in range(5)]
     users = [fact(f"users{number}", number / 10, collection="users") for number in range(5)]
