@@ -61,7 +61,7 @@ def _fault(window: object) -> str | None:
     except (ValueError, TypeError):
         return "'from' and 'to' of a blackout are times such as '08:30'."
     days = window.get("days", DAYS)
-    if not isinstance(days, list | tuple) or not days or not set(days) <= set(DAYS):
+    if not isinstance(days, list | tuple) or not days or not all(day in DAYS for day in days):
         return f"'days' of a blackout are among {', '.join(DAYS)}."
     return timezone_fault(window.get("timezone", "UTC"))
 

@@ -36,6 +36,8 @@ def test_a_start_is_put_off_to_the_end_of_its_blackouts(
     "windows",
     [
         {"from": "08:00"},
+        [{"from": "08:00", "to": "09:00", "days": [["mon"]]}],
+        [{"from": "08:00", "to": "09:00", "timezone": ["UTC"]}],
         [{"from": "08:00"}],
         [{"from": "8", "to": "9"}],
         [{"from": 8, "to": 9}],
