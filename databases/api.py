@@ -22,7 +22,7 @@ from databases.engines import registry
 from databases.hooks import DEFAULT_TIMEOUT_S, MAX_COMMANDS, MAX_LENGTH, MAX_TIMEOUT_S, MAX_WORDS, Hooks
 from databases.models import CatchUp, Compression, Database, Encryption, Policy, ScheduledType, make_database_id
 from databases.schedule import INHERIT, next_runs, schedule_fault, sentence, timezone_fault
-from databases.selectors import next_runs_of, retention_of, schedule_of, site_policy
+from databases.selectors import next_runs_of, retention_of, schedule_of, sentence_of, site_policy
 from databases.services.check import check_database, read_inventory
 from databases.services.delete import delete_database
 from databases.services.save import save_database
@@ -213,7 +213,7 @@ class DatabaseSerializer(StrictSerializer):
         return [field.to_representation(at) for at in due]
 
     def get_schedule_sentence(self, database: Database) -> str:
-        return sentence(schedule_of(database, self.policy))
+        return sentence_of(database, self.policy)
 
     @extend_schema_field(EffectiveSerializer)
     def get_effective(self, database: Database) -> dict[str, Any]:

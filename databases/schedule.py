@@ -23,8 +23,8 @@ WORDS = {
 
 
 def crons(schedule: Any) -> list[str]:
-    """A schedule as a list of 5-field cron expressions; none for null."""
-    if schedule is None or schedule == INHERIT:
+    """A schedule as a list of 5-field cron expressions; none for null, nor for what `schedule_fault` refuses."""
+    if not isinstance(schedule, str | list) or schedule == INHERIT:
         return []
     given = [schedule] if isinstance(schedule, str) else schedule
     return [WORDS.get(expression, expression) for expression in given]
@@ -60,8 +60,8 @@ def schedule_fault(schedule: object) -> str | None:
     return None
 
 
-def timezone_fault(name: str) -> str | None:
-    if name in available_timezones():
+def timezone_fault(name: object) -> str | None:
+    if isinstance(name, str) and name in available_timezones():
         return None
     return f"{name!r} is not an IANA timezone such as 'Europe/Berlin'."
 

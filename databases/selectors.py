@@ -1,11 +1,12 @@
 """Reads about Databases."""
 
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from databases.engines import registry
 from databases.engines.base import Connection
 from databases.models import Database, Policy
-from databases.schedule import INHERIT, crons, next_runs
+from databases.schedule import INHERIT, crons, next_runs, schedule_fault, sentence
 
 LIMITS = ("retention_days", "max_backups")
 TIERS = ("keep_daily", "keep_weekly", "keep_monthly", "keep_yearly")
@@ -21,9 +22,23 @@ def schedule_of(database: Database, policy: Policy) -> list[str]:
     return crons(policy.schedule if database.schedule == INHERIT else database.schedule)
 
 
+def can_be_followed(database: Database, policy: Policy) -> bool:
+    """Not so for a row that was edited by hand, or that names a timezone that is no more; `doctor` tells of it."""
+    try:
+        ZoneInfo(database.timezone)
+    except (LookupError, ValueError):
+        return False
+    return schedule_fault(policy.schedule if database.schedule == INHERIT else database.schedule) is None
+
+
+def sentence_of(database: Database, policy: Policy) -> str:
+    """The schedule that applies in plain English; empty for none, and for one that cannot be followed."""
+    return sentence(schedule_of(database, policy)) if can_be_followed(database, policy) else ""
+
+
 def next_runs_of(database: Database, policy: Policy, *, after: datetime, count: int = 5) -> list[datetime]:
     """When schedules are due next, in UTC; none while it is disabled or schedules are paused."""
-    if policy.paused or not database.enabled:
+    if policy.paused or not database.enabled or not can_be_followed(database, policy):
         return []
     return next_runs(schedule_of(database, policy), database.timezone, after=after, count=count)
 

@@ -1,10 +1,12 @@
 """Slots: each due time of a schedule is recorded once, with what came of it."""
 
+import logging
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import lru_cache
 from hashlib import sha256
 
+from django.db import Error as DatabaseFault
 from django.db import IntegrityError, transaction
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.utils import timezone
@@ -14,9 +16,11 @@ from backups.services.request import request_backup
 from databases.blackouts import free_after
 from databases.models import Database, Policy
 from databases.schedule import latest_runs, next_runs
-from databases.selectors import schedule_of, site_policy
+from databases.selectors import can_be_followed, schedule_of, site_policy
 from jobs.errors import BackupError
 from jobs.models import OPEN
+
+logger = logging.getLogger(__name__)
 
 LATE = timedelta(minutes=2)
 PAUSED = "schedules are paused"
@@ -26,7 +30,7 @@ REMEMBERED = 50  # due times of one outage that are recorded as missed, the newe
 def ensure_slots() -> int:
     """The sweeper's step: records and requests what is due, for every enabled Database. Returns the new slots."""
     now, policy = timezone.now(), site_policy()
-    return sum(_ensure(database, policy, now) for database in _scheduled() if _is_due(database, policy, now))
+    return sum(_tried(database, policy, now) for database in _scheduled(now))
 
 
 def ensure_slot(*, database_id: str, now: datetime) -> int:
@@ -35,32 +39,52 @@ def ensure_slot(*, database_id: str, now: datetime) -> int:
     Returns how many were recorded here. Callers side by side are harmless: a slot is unique. Later than two minutes
     is a catch-up.
     """
-    return sum(_ensure(database, site_policy(), now) for database in _scheduled().filter(pk=database_id))
+    return sum(_ensure(database, site_policy(), now) for database in _scheduled(now).filter(pk=database_id))
 
 
 def unrecorded() -> list[str]:
-    """Ids of Databases that were due more than two minutes ago and have no slot: nobody has looked."""
+    """Ids of Databases that were due more than two minutes ago and have no slot: nobody has looked, or nobody can."""
     before, policy = timezone.now() - LATE, site_policy()
-    return [database.pk for database in _scheduled().order_by("pk") if _is_due(database, policy, before)]
+    return [
+        database.pk
+        for database in _scheduled(before).order_by("pk")
+        if not can_be_followed(database, policy) or _is_due(database, policy, before)
+    ]
 
 
-def _scheduled() -> QuerySet[Database]:
-    """Each with the time of its last slot, in one query."""
-    last = Slot.objects.filter(database=OuterRef("pk")).order_by("-due_at").values("due_at")[:1]
+def _tried(database: Database, policy: Policy, now: datetime) -> int:
+    try:
+        return _ensure(database, policy, now) if _is_due(database, policy, now) else 0
+    except IntegrityError:
+        return 0  # it was deleted meanwhile
+    except DatabaseFault:
+        raise
+    except Exception:
+        # A row that was edited by hand, or a timezone that is no more, must not keep the others from their backups.
+        logger.exception("the schedule of %s cannot be followed", database.pk)
+        return 0
+
+
+def _scheduled(now: datetime) -> QuerySet[Database]:
+    """Each with the time of its last slot up to `now`, in one query."""
+    last = Slot.objects.filter(database=OuterRef("pk"), due_at__lte=now).order_by("-due_at").values("due_at")[:1]
     return Database.objects.filter(enabled=True, schedule__isnull=False).annotate(last_due_at=Subquery(last))
 
 
-def _since(database: Database) -> datetime:
-    """After the last slot, and after the schedule's last change: no past is invented."""
+def _since(database: Database, now: datetime) -> datetime:
+    """After the last slot, and after the schedule's last change: no past is invented.
+
+    What lies in the future was written by a clock that ran ahead; to wait for it would be to miss what is due.
+    """
     last: datetime | None = getattr(database, "last_due_at", None)
-    return max(filter(None, [last, database.scheduled_since]))
+    return max((at for at in (last, database.scheduled_since) if at and at <= now), default=now - LATE)
 
 
 def _is_due(database: Database, policy: Policy, now: datetime) -> bool:
     crons = schedule_of(database, policy)
     if not crons:
         return False
-    due = _next_due(tuple(crons), database.timezone, _since(database))
+    due = _next_due(tuple(crons), database.timezone, _since(database, now))
     return due is not None and due <= now
 
 
@@ -72,7 +96,7 @@ def _next_due(crons: tuple[str, ...], zone: str, after: datetime) -> datetime | 
 
 def _ensure(database: Database, policy: Policy, now: datetime) -> int:
     crons = schedule_of(database, policy)
-    due = latest_runs(crons, database.timezone, after=_since(database), until=now, count=REMEMBERED + 1)
+    due = latest_runs(crons, database.timezone, after=_since(database, now), until=now, count=REMEMBERED + 1)
     if not due:
         return 0
     newest, *missed = due

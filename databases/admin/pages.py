@@ -13,7 +13,7 @@ from databases.admin.options import option_label
 from databases.admin.words import words_of
 from databases.models import Database
 from databases.schedule import INHERIT, crons, next_runs, schedule_fault, sentence, timezone_fault
-from databases.selectors import address_of, next_runs_of, schedule_of, site_policy
+from databases.selectors import address_of, next_runs_of, sentence_of, site_policy
 from databases.services.check import check_database
 from jobs.admin.pages import PageAdmin
 
@@ -36,7 +36,7 @@ class DatabasePages(PageAdmin):
             "facts": _facts(obj),
             "secrets": [option_label(name.removeprefix("options.")) for name in obj.secret_names],
             "next_runs": next_runs_of(obj, policy, after=timezone.now()),
-            "sentence": sentence(schedule_of(obj, policy)),
+            "sentence": sentence_of(obj, policy),
             "inherits": obj.schedule == INHERIT,
             "paused": policy.paused,
             "check_url": self.address(obj, "check"),

@@ -12,7 +12,7 @@ from django.db import transaction
 from django_celery_beat.models import CrontabSchedule, PeriodicTask, PeriodicTasks
 
 from databases.models import Database
-from databases.selectors import schedule_of, site_policy
+from databases.selectors import can_be_followed, schedule_of, site_policy
 
 TASK = "backups.ring_schedule"
 PREFIX = "schedule:"
@@ -68,6 +68,7 @@ def _wanted(database_id: str) -> dict[str, Ring]:
     return {
         f"{PREFIX}{database.pk}:{number}": Ring(database.pk, cron, database.timezone)
         for database in (scheduled.filter(pk=database_id) if database_id else scheduled)
+        if can_be_followed(database, policy)
         for number, cron in enumerate(schedule_of(database, policy))
         if _understood(cron)
     }

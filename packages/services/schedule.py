@@ -28,8 +28,9 @@ def ensure_slots() -> int:
     policy, now = package_policy(), timezone.now()
     if not crons(policy.schedule):
         return 0
-    last = PackageSlot.objects.order_by("-due_at").values_list("due_at", flat=True).first()
-    after = max(filter(None, [last, policy.scheduled_since]))
+    last = PackageSlot.objects.filter(due_at__lte=now).order_by("-due_at").values_list("due_at", flat=True).first()
+    # What lies in the future was written by a clock that ran ahead: nobody waits for it.
+    after = max((at for at in (last, policy.scheduled_since) if at and at <= now), default=now - LATE)
     due = latest_runs(policy.schedule, policy.timezone, after=after, until=now, count=REMEMBERED + 1)
     if not due:
         return 0

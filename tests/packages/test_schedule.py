@@ -55,6 +55,12 @@ def test_an_outage_is_caught_up_once(clock: Clock) -> None:
     assert clock.to(days=3, hours=13) == 0
 
 
+def test_a_clock_that_ran_ahead_leaves_no_time_without_packages(clock: Clock) -> None:
+    assert clock.to(days=365, hours=5) > 0
+    Package.objects.update(status="completed")
+    assert clock.to(days=1, hours=4) > 0
+
+
 def test_none_piles_up_behind_one_that_waits(clock: Clock) -> None:
     clock.to(hours=4)
     clock.to(days=1, hours=4)

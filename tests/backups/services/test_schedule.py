@@ -9,12 +9,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from backups.models import Backup, Slot
-from backups.services.schedule import REMEMBERED, ensure_slot, ensure_slots
+from backups.services.schedule import REMEMBERED, ensure_slot, ensure_slots, unrecorded
 from databases.models import Database, Policy
 from databases.schedule import latest_runs
+from databases.services.beat import keep_in_step
 from databases.services.save import save_database
 from jobs.models import Status
-from tests.api import make_database, make_destination
+from tests.api import api, make_database, make_destination
 
 pytestmark = pytest.mark.django_db
 DUE = datetime(2026, 3, 4, 3, 0, tzinfo=UTC)
@@ -117,9 +118,38 @@ def test_an_inherited_schedule_is_the_policys(nightly: Database) -> None:
 def test_a_clock_that_steps_back_a_day_starts_nothing_twice(nightly: Database) -> None:
     ensure_slot(database_id=nightly.pk, now=DUE)
     end_backups()
-    for hours in (-24, -12, 0):
+    for hours in (-23, -12, 0):
         assert ensure_slot(database_id=nightly.pk, now=DUE + timedelta(hours=hours)) == 0
     assert ensure_slot(database_id=nightly.pk, now=DUE + timedelta(days=1)) == 1
+
+
+def test_a_clock_that_ran_a_year_ahead_leaves_no_year_without_backups(
+    nightly: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ahead = DUE + timedelta(days=365)
+    assert ensure_slot(database_id=nightly.pk, now=ahead) > 0
+    end_backups()
+    assert ensure_slot(database_id=nightly.pk, now=DUE) == 1
+    Database.objects.update(scheduled_since=ahead)
+    end_backups()
+    assert ensure_slot(database_id=nightly.pk, now=DUE + timedelta(days=2)) > 0
+    monkeypatch.setattr("django.utils.timezone.now", lambda: DUE + timedelta(days=4))
+    assert unrecorded() == []
+
+
+UNREADABLE = [{"timezone": "Mars/Base"}, {"schedule": "nonsense"}, {"schedule": ""}, {"schedule": 5}, {"schedule": {}}]
+
+
+@pytest.mark.parametrize("values", UNREADABLE)
+def test_a_row_that_cannot_be_read_keeps_no_other_from_its_backups(nightly: Database, values: dict[str, Any]) -> None:
+    make_database("an-earlier-one", schedule="0 3 * * *")
+    Database.objects.filter(pk="an-earlier-one").update(**values)
+    assert ensure_slots() == 1
+    assert Slot.objects.get().database == nightly
+    assert keep_in_step() == 1
+    assert unrecorded() == ["an-earlier-one"]
+    shown = api("viewer").get("/api/databases").json()["results"]
+    assert [one["next_runs"] == [] for one in sorted(shown, key=lambda one: one["id"])] == [True, False]
 
 
 def test_a_round_of_the_sweeper_takes_the_same_queries_for_many_databases_when_nothing_is_due(
