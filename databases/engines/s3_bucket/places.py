@@ -1,7 +1,7 @@
 """Where things are in S3: is this the same bucket, and is that key an artefact of ours?"""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -37,6 +37,11 @@ def identity(options: S3Options) -> dict[str, Any]:
         "endpoint": endpoint_of(options.endpoint_url),
         "selection": {"include": list(options.include), "exclude": list(options.exclude)},
     }
+
+
+def is_left_out(key: str, left_out: Iterable[str]) -> bool:
+    """Whether a key is where a backup did not look, by the places in its manifest."""
+    return any(_ARTEFACT.fullmatch(key) if place == _NAMED else key.startswith(place) for place in left_out)
 
 
 class OwnPlaces:

@@ -15,6 +15,7 @@ from databases.engines.s3_bucket.globs import Selection, faults_of_patterns
 from databases.engines.s3_bucket.headers import arguments_of
 from databases.engines.s3_bucket.objects import Object
 from databases.engines.s3_bucket.options import S3Options
+from databases.engines.s3_bucket.places import is_left_out
 from databases.engines.s3_bucket.seen import Seen, seen_keys
 from databases.engines.s3_bucket.structure import damaged
 from databases.engines.s3_bucket.target import Target
@@ -143,8 +144,9 @@ class Replay:
 def _covering(manifest: Mapping[str, Any]) -> Callable[[str], bool]:
     """Whether the backup looked at a key: what it did not look at is no extra."""
     narrowed = [manifest[name] for name in ("selection", "requested") if manifest.get(name)]
-    selections = [Selection(found.get("include", ()), found.get("exclude", ())) for found in narrowed]
-    return lambda key: all(selection.matches(key) for selection in selections)
+    selections = [Selection(one.get("include", ()), one.get("exclude", ())) for one in narrowed]
+    left_out = tuple(manifest.get("left_out", ()))
+    return lambda key: all(found.matches(key) for found in selections) and not is_left_out(key, left_out)
 
 
 def _require_chain(chain: Sequence[Source]) -> None:

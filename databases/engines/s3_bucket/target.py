@@ -1,6 +1,7 @@
 """The bucket that a restore writes into: what is in it, and which key goes where."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,9 @@ class Target:
         self._client, self._options, self._source_prefix = client, options, source_prefix
         self._wanted = wanted
         self._own = OwnPlaces(options, places, log)
+        # The same store may have another name there: what could be an artefact of ours is never deleted.
+        near = [replace(place, endpoint_url=options.endpoint_url) for place in places]
+        self._spared = OwnPlaces(options, near, log)
 
     def key_of(self, source_key: str) -> str:
         """Where an object goes; empty when nowhere, for the prefix itself may be the key of an object.
@@ -84,7 +88,7 @@ class Target:
         """Deletes the wanted keys that the backup covers and does not hold; returns how many. `do` runs a request."""
         count = 0
         for source_key, key in self._keys(self._wanted, check):
-            if covers(source_key) and not is_there(source_key):
+            if covers(source_key) and not is_there(source_key) and not self._spared.holds(key):
                 do(partial(self._delete, key))
                 count += 1
         return count

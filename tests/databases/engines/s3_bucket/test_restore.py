@@ -181,6 +181,26 @@ def test_a_destination_in_the_bucket_does_not_make_it_a_full_target(s3: S3Server
     assert keys_of(s3, target) == ["a", "backups/shop/artefact"]
 
 
+def test_a_destination_under_another_name_of_the_store_loses_no_backup(s3: S3Server, s3_bucket: str) -> None:
+    fill(s3, s3_bucket, {"a": b"1"})
+    dumped = dump_of(engine_to(s3, s3_bucket))
+    fill(s3, s3_bucket, {"backups/shop/artefact": b"precious", "extra": b"x"})
+    places = (StoredPlace(s3.endpoint_url.replace("127.0.0.1", "localhost"), s3_bucket, "backups/"),)
+    restore(engine_to(s3, s3_bucket), [dumped], drop_existing=True, delete_extra=True, leave_out=places)
+    assert keys_of(s3, s3_bucket) == ["a", "backups/shop/artefact"]
+
+
+def test_what_a_backup_left_out_is_no_extra(s3: S3Server, s3_bucket: str) -> None:
+    """The Destination may be none of the site's any more when the backup comes back."""
+    named = "shop/2026/11/shop_2026-11-21_02-00-00_bkp_0a1b2c3d4e5f-1.dump.zst"
+    fill(s3, s3_bucket, {"a": b"1", "backups/shop/artefact": b"precious", named: b"precious"})
+    places = (StoredPlace(s3.endpoint_url, s3_bucket, "backups/"), StoredPlace(s3.endpoint_url, s3_bucket, ""))
+    dumped = dump_of(engine_to(s3, s3_bucket), DumpRequest(guard=RecordingGuard(), leave_out=places))
+    fill(s3, s3_bucket, {"extra": b"x"})
+    restore(engine_to(s3, s3_bucket), [dumped], drop_existing=True, delete_extra=True)
+    assert keys_of(s3, s3_bucket) == ["a", "backups/shop/artefact", named]
+
+
 def test_nothing_is_written_where_a_destination_keeps_its_backups(s3: S3Server, s3_bucket: str) -> None:
     fill(s3, s3_bucket, {"shop/artefact": b"forged"})
     dumped = dump_of(engine_to(s3, s3_bucket))
