@@ -72,7 +72,15 @@ def readable(*, backup: Backup, identity: str) -> None:
         raise BackupError(
             f"{backup.pk} is {backup.status}: only a completed backup can be read.", code="wrong_state", permanent=True
         )
-    for part in chain_of(backup):
+    chain = chain_of(backup)
+    if chain[0].type == Backup.Type.INCREMENTAL:
+        raise BackupError(
+            f"{backup.pk} builds on a backup that is gone: what it holds is a part of the whole.",
+            code="vanished",
+            permanent=True,
+            hint="Restore a backup whose chain is there, or read this artefact by hand.",
+        )
+    for part in chain:
         stored_copy(part)
         require_key(part, identities_for(identity))
 

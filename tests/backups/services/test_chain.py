@@ -176,3 +176,11 @@ def test_a_restore_of_a_chain_needs_every_link(images: Database, s3: S3Server, d
     Copy.objects.filter(backup=full).update(state=Copy.State.QUARANTINED)
     with pytest.raises(BackupError, match=f"{full.pk} has no stored copy"):
         restore_into(target, newest, drop_existing=True)
+
+
+def test_an_incremental_without_its_parents_is_never_restored_by_itself(images: Database) -> None:
+    made(images)
+    child = made(images)
+    Backup.objects.filter(pk=child.pk).update(parent=None)
+    with pytest.raises(BackupError, match="builds on a backup that is gone"):
+        restore_into(images, child, drop_existing=True)
