@@ -46,7 +46,7 @@ def retain_due() -> int:
         if time.monotonic() - started > ROUND_S:
             break
         try:
-            outcome = retain_database(database=database, policy=policy, being_read=reading)
+            outcome = retain_database(database=database, being_read=reading)
             changed += len(outcome.expired) + outcome.forgotten
         except Exception:
             # What is wrong with one Database must not keep the others from their retention.
@@ -66,12 +66,16 @@ def _due(policy: Policy) -> QuerySet[Database]:
     return Database.objects.filter(due)
 
 
-def retain_database(
-    *, database: Database, policy: Policy, being_read: set[str] | None = None, now: datetime | None = None
-) -> Outcome:
-    """What was locked, read or built on meanwhile stays: that is looked at again under each row's lock."""
+def retain_database(*, database: Database, being_read: set[str] | None = None, now: datetime | None = None) -> Outcome:
+    """What was locked, read or built on meanwhile stays: that is looked at again under each row's lock.
+
+    Limits are read here: of many Databases, some are changed or deleted before their turn comes.
+    """
     now = now or timezone.now()
-    limits = limits_of(database, policy)
+    current = Database.objects.filter(pk=database.pk).first()
+    if current is None:
+        return Outcome([], [], 0)
+    database, limits = current, limits_of(current, site_policy())
     verdicts = explain_retention(database=database, limits=limits, now=now, being_read=being_read)
     _note_expiry(database, verdicts)
     going = [verdict for verdict in verdicts if verdict.goes]

@@ -40,7 +40,7 @@ class Command(OperatorCommand):
             if dry_run:
                 verdicts = _explained(database, policy, reading)
             else:
-                outcome = retain_database(database=database, policy=policy, being_read=reading)
+                outcome = retain_database(database=database, being_read=reading)
                 verdicts = outcome.verdicts
                 expired += outcome.expired
                 forgotten += outcome.forgotten

@@ -50,7 +50,7 @@ def objects(disk: Destination) -> int:
 def test_objects_go_first_and_the_row_stays_as_expired(disk: Destination) -> None:
     database = make_database(max_backups=2)
     backups = [stored(database, disk, days) for days in range(4)]
-    outcome = retain_database(database=database, policy=Policy())
+    outcome = retain_database(database=database)
     assert outcome.expired == [backups[2].pk, backups[3].pk]
     assert states(database) == ["completed", "completed", "deleting", "deleting"]
     assert objects(disk) == 8
@@ -62,16 +62,28 @@ def test_objects_go_first_and_the_row_stays_as_expired(disk: Destination) -> Non
     assert LogLine.objects.get(job_id=gone.pk).message == "expires: beyond the newest 2"
     event = Event.objects.get(kind="retention.expired")
     assert (event.database_id, event.message.count("bkp_")) == (database.pk, 2)
-    assert retain_database(database=database, policy=Policy()).expired == []
+    assert retain_database(database=database).expired == []
     assert Event.objects.filter(kind="retention.expired").count() == 1
 
 
 def test_a_database_inherits_the_sites_limits_and_overrides_them(disk: Destination) -> None:
+    Policy.objects.create(max_backups=1)
     inherits, off = make_database("a"), make_database("b", max_backups=0)
     for database in (inherits, off):
         [stored(database, disk, days) for days in range(3)]
-        retain_database(database=database, policy=Policy(max_backups=1))
+        retain_database(database=database)
     assert (states(inherits).count("completed"), states(off).count("completed")) == (1, 3)
+
+
+def test_limits_that_were_widened_on_the_way_hold(disk: Destination) -> None:
+    early = make_database(max_backups=1)
+    deleted = make_database("deleted", max_backups=1)
+    for database in (early, deleted):
+        [stored(database, disk, days) for days in range(3)]
+    Database.objects.filter(pk=early.pk).update(max_backups=3)
+    Database.objects.filter(pk=deleted.pk).delete()
+    assert [retain_database(database=database).expired for database in (early, deleted)] == [[], []]
+    assert Backup.objects.filter(status="completed").count() == 6
 
 
 def test_what_was_locked_read_or_built_on_meanwhile_stays(disk: Destination, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +99,7 @@ def test_what_was_locked_read_or_built_on_meanwhile_stays(disk: Destination, mon
         return verdicts
 
     monkeypatch.setattr("backups.services.retain.explain_retention", then_come_others)
-    assert retain_database(database=database, policy=Policy()).expired == [free.pk]
+    assert retain_database(database=database).expired == [free.pk]
     assert readers_of(read)
     assert {Backup.objects.get(pk=one.pk).status for one in (last, locked, read, parent)} == {"completed"}
 
@@ -104,7 +116,7 @@ def test_nothing_goes_when_the_newer_one_was_deleted_meanwhile(
         return verdicts
 
     monkeypatch.setattr("backups.services.retain.explain_retention", then_somebody_deletes)
-    assert retain_database(database=database, policy=Policy()).expired == []
+    assert retain_database(database=database).expired == []
     assert Backup.objects.get(pk=older.pk).status == Status.COMPLETED
 
 
@@ -114,7 +126,7 @@ def test_a_chain_goes_whole_from_its_newest_end(disk: Destination) -> None:
     first = stored(database, disk, 8, type="incremental", parent=full)
     second = stored(database, disk, 7, type="incremental", parent=first)
     stored(database, disk, 1)
-    assert retain_database(database=database, policy=Policy()).expired == [second.pk, first.pk, full.pk]
+    assert retain_database(database=database).expired == [second.pk, first.pk, full.pk]
     remove_deleting()
     assert states(database) == ["completed", "expired", "expired", "expired"]
 
@@ -123,7 +135,7 @@ def test_expiring_ones_that_somebody_deletes_by_hand_are_gone_altogether(disk: D
     database = make_database(max_backups=1)
     stored(database, disk, 0)
     old, older = stored(database, disk, 1), stored(database, disk, 2)
-    retain_database(database=database, policy=Policy())
+    retain_database(database=database)
     assert delete_backup(backup=old)
     remove_deleting()
     assert delete_backup(backup=older)
@@ -137,24 +149,24 @@ def test_old_failures_are_forgotten_with_their_logs(disk: Destination) -> None:
         failed = make_backup(database, status=status, finished_at=timezone.now() - timedelta(days=days))
         LogLine.objects.create(job_kind="backup", job_id=failed.pk, attempt=1, message="dumping")
     unfinished = stored(database, disk, 31, status=Status.FAILED)
-    outcome = retain_database(database=database, policy=Policy())
+    outcome = retain_database(database=database)
     assert (outcome.forgotten, LogLine.objects.count()) == (2, 1)
     assert Backup.objects.filter(pk=unfinished.pk).exists()  # its objects are still to be removed
     Copy.objects.filter(backup=unfinished).update(state=Copy.State.DELETING)
     remove_deleting()
-    assert retain_database(database=database, policy=Policy()).forgotten == 1
+    assert retain_database(database=database).forgotten == 1
 
 
 def test_it_writes_when_a_backup_is_expected_to_go(disk: Destination) -> None:
     database = make_database(retention_days=7)
     backup = stored(database, disk, 1)
-    retain_database(database=database, policy=Policy())
+    retain_database(database=database)
     noted = Backup.objects.get()
     assert noted.finished_at is not None
     assert noted.expires_at == noted.finished_at + timedelta(days=7)
     locked = mark_backup(backup=backup, locked=True)
     assert locked.expires_at is None
-    retain_database(database=database, policy=Policy())
+    retain_database(database=database)
     assert Backup.objects.get().expires_at is None
 
 
