@@ -37,8 +37,8 @@ class Change:
 def apply_config(*, path: Path, plan: bool = False, prune: bool = False) -> list[Change]:
     """Returns what was changed, nothing when the site is as the file says; with `plan` nothing is written.
 
-    `prune` deletes what an earlier file brought and this one leaves out; their backups stay. Raises ConfigRefused with
-    every fault at once.
+    `prune` deletes what an earlier file brought and this one leaves out of a section that it has; their backups stay.
+    Raises ConfigRefused with every fault at once.
     """
     return apply_document(document=read_file(path), plan=plan, prune=prune)
 
@@ -53,6 +53,7 @@ def apply_document(*, document: Document, plan: bool = False, prune: bool = Fals
         asked = list(entries(document))
         changes = [*_parallel(document), *_write(document, asked)]
         changes += _left_over(document, {(entry.kind, entry.name) for entry in asked}, prune=prune)
+        document.faults += _homeless(document)
         if document.faults:
             raise ConfigRefused(document.faults)
         transaction.set_rollback(plan)
@@ -108,8 +109,21 @@ def _doubled(document: Document) -> Iterator[Fault]:
             seen.add(str(name))
 
 
+def _homeless(document: Document) -> Iterator[Fault]:
+    """With one destination it is clear where backups go, with several the file has to say."""
+    storage = document.values.get("storage")
+    if not isinstance(storage, list):
+        return
+    marked = [number for number, given in enumerate(storage) if given.get("default")]
+    yield from (document.fault(("storage", number, "default"), "Another one is the default.") for number in marked[1:])
+    lost = Database.objects.filter(placements__isnull=True).order_by("pk").values_list("pk", flat=True).first()
+    if len(storage) > 1 and lost and not Destination.objects.filter(is_default=True).exists():
+        yield document.fault(("storage",), f"Mark one with default: true; {lost} and others may name none.")
+
+
 def _left_over(document: Document, named: set[tuple[str, str]], *, prune: bool) -> Iterator[Change]:
     """Rows that an earlier file brought and this one leaves out."""
+    sections = {"database": "databases", "destination": "storage"}
     kinds: tuple[tuple[str, Any, Any], ...] = (
         ("database", Database, lambda row: delete_database(database=row)),
         ("destination", Destination, lambda row: delete_destination(destination=row)),
@@ -118,7 +132,7 @@ def _left_over(document: Document, named: set[tuple[str, str]], *, prune: bool) 
         for row in model.objects.filter(managed=True):
             if (kind, row.pk) in named:
                 continue
-            if not prune:
+            if not prune or sections[kind] not in document.values:
                 yield Change("left over", kind, row.pk)
                 continue
             name = row.pk

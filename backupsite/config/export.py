@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import count
 from typing import Any
 
 import yaml
@@ -53,7 +54,8 @@ def _destination(row: Destination, names: list[str]) -> dict[str, Any]:
 
 
 def _database(row: Database, names: list[str]) -> dict[str, Any]:
-    own = dict(_changed(row, Database, (*DATABASE_FIELDS, "timezone")))
+    # What it leaves out would be the site's default.
+    own = {**_changed(row, Database, (*DATABASE_FIELDS, "timezone")), "compression": row.compression}
     out: dict[str, Any] = {"id": row.pk, "name": _escaped(row.name), "engine": row.engine}
     out |= {name: own.pop(name) for name in ("host", "port", "username") if name in own}
     if "password" in row.secret_names:
@@ -108,6 +110,8 @@ def _escaped(value: Any) -> Any:
 def _reference(names: list[str], *parts: str) -> str:
     name = re.sub(r"[^A-Z0-9]+", "_", "_".join(parts).upper()).strip("_")
     name = f"_{name}" if name[0].isdigit() else name
+    other = next(number for number in count(2) if f"{name}_{number}" not in names)
+    name = f"{name}_{other}" if name in names else name
     names.append(name)
     return f"${{{name}}}"
 

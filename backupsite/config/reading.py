@@ -13,6 +13,7 @@ from jobs.errors import BackupError
 
 ValuePath = tuple[str | int, ...]
 VARIABLE = re.compile(r"\$(?:\$|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\})")
+QUOTED = re.compile(r" '[^']{2,}'")  # names in a fault of YAML: an unquoted secret may be taken for one
 FILE = "file:"
 LARGEST = 4 << 20  # bytes of a file, of secrets or of configuration
 MOST_VALUES = 500_000  # aliases of aliases make billions of a few lines
@@ -88,8 +89,9 @@ def read_text(text: str, *, environ: Mapping[str, str] | None = None, folder: Pa
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
-        raise ConfigRefused([Fault(line, (), f"This is not YAML: {error.problem or 'not readable'}.")]) from error
-    except yaml.YAMLError as error:
+        problem = QUOTED.sub("", error.problem or "not readable")
+        raise ConfigRefused([Fault(line, (), f"This is not YAML: {problem}.")]) from error
+    except (yaml.YAMLError, RecursionError) as error:
         raise ConfigRefused([Fault(1, (), "This is not YAML.")]) from error
     document = Document({})
     reader = _Reader(document, os.environ if environ is None else environ, folder)
@@ -141,10 +143,15 @@ class _Reader:
         if node.tag == "tag:yaml.org,2002:timestamp":
             return str(node.value)
         if node.tag not in PLAIN_TAGS:
-            return self._refuse(path, f"{node.tag} is not a plain value.")
-        plain = yaml.SafeLoader("").construct_object(node)
+            return self._refuse(path, "This is not a plain value: put a text that begins with ! into quotes.")
+        try:
+            plain = yaml.SafeLoader("").construct_object(node)
+        except (ValueError, LookupError):
+            return self._refuse(path, "This is not what its tag says.")
         if not isinstance(plain, str):
             return plain
+        if not plain.isascii() and any("\ud800" <= letter <= "\udfff" for letter in plain):
+            return self._refuse(path, "This holds half a character.")
         text = self._expand(plain, path)
         return self._contents(text, path) if text.startswith(FILE) else text
 
@@ -165,7 +172,7 @@ class _Reader:
         try:
             with (self._folder / text.removeprefix(FILE)).open(encoding="utf-8") as file:
                 return file.read(LARGEST).removesuffix("\n").removesuffix("\r")
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is no text"
             self._refuse(path, f"The file it names cannot be read: {reason}.")
             return ""

@@ -16,6 +16,8 @@ from backupsite.config.reading import ConfigRefused, read_file, read_text
 from backupsite.config.shape import schema
 from databases.fields import unseal
 from databases.models import Database, Policy
+from databases.services.save import save_database
+from databases.services.save_policy import save_policy
 from jobs.selectors import max_parallel_jobs
 from packages.models import PackagePolicy
 from tests.api import make_backup, make_database
@@ -170,6 +172,23 @@ def test_what_a_file_leaves_out_is_told_and_only_pruned_when_asked() -> None:
     assert list(Database.objects.values_list("pk", flat=True)) == ["by-hand"]
 
 
+def test_a_section_that_the_file_does_not_have_prunes_nothing() -> None:
+    apply(SHOP + "storage: {type: local, path: /a}\n")
+    assert {change.action for change in apply("", prune=True)} == {"left over"}
+    assert Database.objects.exists()
+    assert Destination.objects.exists()
+
+
+def test_two_defaults_are_a_fault_and_so_is_none_where_backups_need_one() -> None:
+    disk = "storage:\n  - {id: a, type: local, path: /a%s}\n  - {id: b, type: local, path: /b%s}\n"
+    assert refused(disk % (", default: true", ", default: true")) == [(3, "storage.1.default")]
+    assert refused(SHOP + disk % ("", "")) == [(9, "storage")]
+    apply(SHOP + disk % ("", ", default: true"))
+    assert apply(SHOP + disk % ("", ", default: true")) == []
+    apply(SHOP + disk % (", default: true", ""))
+    assert Destination.objects.get(is_default=True).pk == "a"
+
+
 def test_a_database_that_was_made_by_hand_is_taken_over() -> None:
     make_database("shop", username="someone")
     assert apply(SHOP)[0].action == "change"
@@ -196,6 +215,16 @@ def test_the_export_is_read_back_without_a_change() -> None:
         "ORDERS_TOKEN": ENVIRON["ORDERS_TOKEN"],
     }
     assert apply(text, environ) == []
+
+
+def test_an_export_keeps_what_is_not_the_sites_default_and_gives_each_secret_a_variable_of_its_own() -> None:
+    save_policy(values={"compression": "gzip"})
+    for pk, password in (("a-b", "one"), ("a_b", "two")):
+        save_database(database=make_database(pk, compression="zstd"), values={"password": password}, create=False)
+    again = apply(export_config(), {"A_B_PASSWORD": "one", "A_B_PASSWORD_2": "two"})
+    assert {change.fields for change in again} <= {(), ("managed",)}
+    assert [unseal(row.secrets)["password"] for row in Database.objects.order_by("pk")] == ["one", "two"]
+    assert not Database.objects.exclude(compression="zstd").exists()
 
 
 def test_the_published_schema_is_the_one_that_is_checked() -> None:

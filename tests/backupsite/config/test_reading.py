@@ -50,6 +50,22 @@ def test_tags_that_would_make_objects_are_faults() -> None:
     assert "not a plain value" in faults(read_text("a: !!python/name:os.system x"))[0][1]
 
 
+@pytest.mark.parametrize(
+    "value", ["!!int abc", "!!int ''", "!!float x", "!!bool maybe", '"\\ud800"', '"file:/a\\0b"', "!hush-hush"]
+)
+def test_a_value_that_cannot_be_is_a_fault_with_its_line_and_is_not_repeated(value: str) -> None:
+    [fault] = read_text(f"global:\n  schedule: {value}\n").faults
+    assert (fault.line, fault.path) == (2, ("global", "schedule"))
+    assert "hush" not in str(fault)
+
+
+@pytest.mark.parametrize("text", ["password: *hush-hush\n", "a: &hush-hush 1\nb: &hush-hush 2\n", "a: " + "[" * 3000])
+def test_what_yaml_itself_refuses_repeats_no_value(text: str) -> None:
+    with pytest.raises(ConfigRefused) as refused:
+        read_text(text)
+    assert "hush" not in str(refused.value)
+
+
 def test_aliases_of_aliases_end_early() -> None:
     bomb = "a0: &a0 [x,x,x,x,x,x,x,x,x]\n"
     bomb += "".join(f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 10))
