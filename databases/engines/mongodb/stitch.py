@@ -31,6 +31,7 @@ class Stitched:
         self._chunks = self._all()
         self._left = memoryview(b"")
         self._process: Process | None = None
+        self._stopped = self._complete = False
         self._words: list[str] = []
 
     def readinto(self, buffer: bytearray | memoryview) -> int:
@@ -40,6 +41,7 @@ class Stitched:
             if not self._left:
                 chunk = next(self._chunks, None)
                 if chunk is None:
+                    self._require_complete()
                     break
                 self._left = chunk
             count = min(len(self._left), len(view) - filled)
@@ -48,7 +50,14 @@ class Stitched:
             filled += count
         return filled
 
+    def _require_complete(self) -> None:
+        """A generator that failed looks like one that ended when it is asked again."""
+        if not self._complete:
+            raise BackupError("The dump ended early.", code="stopped")
+
     def kill(self) -> None:
+        """Also when no run is at work just now: none is started any more."""
+        self._stopped = True
         if self._process is not None:
             self._process.kill()
 
@@ -62,9 +71,14 @@ class Stitched:
             documents += members_of(archive.prelude)
         yield memoryview(MAGIC + b"".join(documents) + END)
         for tool, before in zip(self._tools, self._preludes, strict=True):
+            if self._stopped:
+                return
             self._process = process = self._stack.enter_context(start(tool, guard=self._guard, stdout=PIPE))
+            if self._stopped:  # between the two lines above
+                process.kill()
             yield from _blocks(process, before)
             self._words.append(process.words())
+        self._complete = True
 
 
 def _prelude_of(tool: Tool, guard: Guard) -> Archive:

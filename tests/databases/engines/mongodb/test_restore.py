@@ -273,3 +273,19 @@ def test_a_view_that_is_made_as_the_dump_begins_comes_back(
     engine_to(mongodb_server, source).verify_structure(dumped.source(), RecordingGuard())
     assert restored(engine_to(mongodb_server, target), dumped).counts == {f"{target}.orders": 5}
     assert names(mongodb_server, target) == {"orders", "late", "swapped"}
+
+
+def test_a_joined_dump_that_is_stopped_between_its_runs_never_seems_to_end_well(
+    mongodb_server: MongoServer, fresh_mongo_database: Fresh
+) -> None:
+    several = (fresh_mongo_database(), fresh_mongo_database())
+    with mongodb_server.client() as client:
+        for name in several:
+            client[name].orders.insert_one({"_id": 1})
+    include = tuple(f"{name}.*" for name in several)
+    request = DumpRequest(guard=RecordingGuard(), type="selective", include=include)
+    with engine_to(mongodb_server).dump(request) as running:
+        running.abort()
+        for _ in range(2):
+            with pytest.raises(BackupError):
+                running.readinto(bytearray(1 << 20))
