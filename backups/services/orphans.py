@@ -101,11 +101,27 @@ def _sort(page: list[Orphan], destination: Destination, found: Findings, before:
 
 def _known(destination: Destination, page: list[Orphan]) -> set[str]:
     keys = {artefact_key(one.key) for one in page}
-    return {key for rows in _rows(destination) for key in rows.filter(key__in=keys).values_list("key", flat=True)}
+    rows = [source.filter(destination__in=_same_place(destination), key__in=keys) for source in _sources()]
+    return {key for found in rows for key in found.values_list("key", flat=True)}
+
+
+def _same_place(destination: Destination) -> list[str]:
+    """Ids of Destinations that may be this place by another row: a bucket is the same under each of its addresses.
+
+    A folder belongs to one Destination, by its marker.
+    """
+    if destination.kind != Destination.Kind.S3:
+        return [destination.pk]
+    rows = Destination.objects.filter(kind=destination.kind, bucket=destination.bucket).values_list("pk", "prefix")
+    return [pk for pk, prefix in rows if prefix.strip("/") == destination.prefix.strip("/")]
 
 
 def _rows(destination: Destination) -> list[QuerySet[Any]]:
-    return [source.filter(destination=destination) for source in (Copy.objects.all(), *objects())]
+    return [source.filter(destination=destination) for source in _sources()]
+
+
+def _sources() -> list[QuerySet[Any]]:
+    return [Copy.objects.all(), *objects()]
 
 
 def _is_missing(storage: ObjectStorage, row: QuerySet[Any], key: str) -> bool:

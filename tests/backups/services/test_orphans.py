@@ -136,3 +136,11 @@ def test_a_bucket_is_read_under_its_own_prefix_only(s3: S3Server, s3_bucket: str
     assert remove_orphans(destination=own, orphans=found.orphans) == 2
     assert (storage.stat(LOST), list(storage.list_unfinished())) == (None, [])
     assert open_storage(other).stat(LOST) is not None
+
+
+def test_what_another_destination_of_the_same_bucket_knows_is_no_orphan(s3: S3Server, s3_bucket: str) -> None:
+    one = s3_destination(s3, s3_bucket, prefix="own")
+    again = s3_destination(s3, s3_bucket, id="again", prefix="/own/", is_default=False)
+    key = known(one).key
+    open_storage(one).write(key, BytesReader(b"object"))
+    assert find_orphans(destination=again, now=timezone.now() + timedelta(days=2)).orphans == []
