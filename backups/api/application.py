@@ -23,7 +23,12 @@ LONGEST_WAIT_S = 60
 SHOWN = 1000  # artefacts in the answer of `status`, the newest
 TYPES = {"s3": "images", "http": "records"}  # what the artefacts of an engine are called here
 WAIT = OpenApiParameter(
-    "wait", int, description=f"Seconds to wait for the end, at most {LONGEST_WAIT_S}. With an Idempotency-Key none."
+    "wait",
+    int,
+    description=(
+        f"Seconds to wait for the end, at most {LONGEST_WAIT_S}. "
+        "None with an Idempotency-Key, nor while several others wait already."
+    ),
 )
 
 

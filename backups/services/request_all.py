@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Collection, Sequence
+from threading import BoundedSemaphore
 from typing import Any
 
 from django.db import transaction
@@ -13,6 +14,8 @@ from jobs.errors import BackupError
 from jobs.models import OPEN
 
 POLL_S = 0.25
+AT_ONCE = 4  # requests that may wait in a process: each holds a thread that others need for their pages
+_seats = BoundedSemaphore(AT_ONCE)
 
 
 def request_backups(*, engines: Collection[str], user: Any = None) -> list[Backup]:
@@ -34,9 +37,13 @@ def request_backups(*, engines: Collection[str], user: Any = None) -> list[Backu
 
 
 def wait_for_end(backups: Sequence[Backup], *, seconds: float) -> list[Backup]:
-    """The rows as they are when all have ended, or when the time is over."""
-    deadline = time.monotonic() + seconds
+    """The rows as they are when all have ended, or when the time is over; at once where too many wait already."""
     rows = Backup.objects.filter(pk__in=[backup.pk for backup in backups])
-    while time.monotonic() < deadline and rows.filter(status__in=OPEN).exists():
-        time.sleep(min(POLL_S, max(0.0, deadline - time.monotonic())))
+    if seconds and _seats.acquire(blocking=False):
+        try:
+            deadline = time.monotonic() + seconds
+            while time.monotonic() < deadline and rows.filter(status__in=OPEN).exists():
+                time.sleep(min(POLL_S, max(0.0, deadline - time.monotonic())))
+        finally:
+            _seats.release()
     return list(rows)

@@ -1,11 +1,14 @@
 """The routes of a single-application deployment."""
 
+import time
 from datetime import UTC, datetime
+from threading import BoundedSemaphore
 from typing import Any
 
 import pytest
 
 from backups.models import Backup, Copy
+from backups.services import request_all
 from databases.models import Database, Policy
 from jobs.models import Status
 from tests.api import api, make_backup, make_database, make_destination
@@ -34,6 +37,15 @@ def test_it_backs_up_what_the_route_names(route: str, mount: str) -> None:
 
 def test_it_waits_no_longer_than_asked() -> None:
     assert api().post("/api/backup/trigger?wait=1").status_code == 202
+
+
+def test_it_waits_for_nobody_where_many_wait_already(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(request_all, "_seats", BoundedSemaphore(1))
+    with request_all._seats:
+        began = time.monotonic()
+        assert api().post("/api/backup/trigger?wait=20").status_code == 202
+        assert time.monotonic() - began < 5
+    assert request_all._seats.acquire(blocking=False)
 
 
 def test_what_has_ended_is_told_with_what_failed(monkeypatch: pytest.MonkeyPatch) -> None:
