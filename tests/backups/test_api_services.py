@@ -170,8 +170,8 @@ class TestData:
         assert answer.json()["state"] == "failed"
 
     def test_one_that_is_too_large_is_refused_before_it_is_read(self, service: Database) -> None:
-        sizes: dict[str, Any]
-        for sizes in ({"size": read_data.MAX_STORED + 1}, {"original_size": read_data.MAX_PLAIN + 1}):
+        large: list[dict[str, Any]] = [{"size": read_data.MAX_STORED + 1}, {"original_size": read_data.MAX_PLAIN + 1}]
+        for sizes in large:
             assert self.code(self.get(make_backup(service, **sizes))) == (422, "too_large")
 
     def test_a_bomb_is_not_unpacked(self, service: Database, disk: Destination) -> None:

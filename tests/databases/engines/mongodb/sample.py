@@ -7,6 +7,7 @@ from typing import Any
 import bson
 import gridfs
 from bson import (
+    SON,
     Binary,
     Code,
     DatetimeMS,
@@ -135,7 +136,7 @@ def content_of(database: "Database[dict[str, Any]]") -> dict[str, Any]:
         if entry["type"] != "view":
             indexes = database[name].list_indexes()
             # mongorestore writes an index's options in any order; that of its key counts.
-            found[name]["indexes"] = {index["name"]: (list(index["key"].items()), index.to_dict()) for index in indexes}
+            found[name]["indexes"] = {one["name"]: (list(one["key"].items()), SON(one).to_dict()) for one in indexes}
         if entry["type"] != "collection" or entry["options"].get("capped"):
             raw = database[name].with_options(RAW).find(sort=None if entry["options"].get("capped") else [("_id", 1)])
             found[name]["documents"] = [document.raw for document in raw]
