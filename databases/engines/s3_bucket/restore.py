@@ -80,7 +80,7 @@ class Replay:
         self._met = 0
 
     def run(self, chain: Sequence[Source]) -> None:
-        """Raises BackupError(code="nothing_matches") when the request's choice matches no object."""
+        """Raises BackupError: nothing_matches for a choice that matches no object, broken_chain for a missing link."""
         for part in range(len(chain) - 1, -1, -1):
             self._read(chain[part], part)
         if self._wanted.include and not self._met:
@@ -90,6 +90,9 @@ class Replay:
                 permanent=True,
                 hint="Globs match whole keys: images/** or **.jpg.",
             )
+        held = chain[-1].manifest.get("state_objects")
+        if not self._wanted.include and held not in (None, self._met):
+            raise _broken(f"The chain gives {self._met} objects, and its last backup knew {held}.")
 
     def notes(self) -> tuple[str, ...]:
         found = [f"{count} objects: {difference}." for difference, count in sorted(self._differences.items())]
@@ -152,11 +155,11 @@ def _covering(manifest: Mapping[str, Any]) -> Callable[[str], bool]:
 def _require_chain(chain: Sequence[Source]) -> None:
     types = [str(source.manifest.get("type", "full")) for source in chain]
     if types[0] == "incremental" or any(found != "incremental" for found in types[1:]):
-        raise BackupError(
-            f"These backups are no chain of one full backup and its incrementals: {', '.join(types)}.",
-            code="broken_chain",
-            permanent=True,
-        )
+        raise _broken(f"These backups are no chain of one full backup and its incrementals: {', '.join(types)}.")
+
+
+def _broken(message: str) -> BackupError:
+    return BackupError(message, code="broken_chain", permanent=True, hint="Restore another backup.")
 
 
 @contextmanager

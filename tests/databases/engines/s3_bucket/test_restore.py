@@ -211,6 +211,21 @@ def test_nothing_is_written_where_a_destination_keeps_its_backups(s3: S3Server, 
     assert content_of(s3, target).keys() == {"backups/shop/artefact"}
 
 
+def test_a_chain_that_misses_a_link_is_never_whole(s3: S3Server, s3_bucket: str) -> None:
+    engine = engine_to(s3, s3_bucket)
+    chain: list[Dumped] = []
+    for key in "abc":
+        fill(s3, s3_bucket, {key: b"1"})
+        request = DumpRequest(guard=RecordingGuard(), type="incremental", parent=chain[-1].parent()) if chain else None
+        chain.append(dump_of(engine, request))
+    target = s3.make_bucket()
+    fill(s3, target, {"extra": b"x"})
+    for part in ([chain[0], chain[2]], [chain[2]]):
+        values = {"drop_existing": True, "delete_extra": True}
+        assert code_of(engine_to(s3, target), part, **values) == "broken_chain"
+        assert "extra" in keys_of(s3, target)
+
+
 def test_chosen_keys_only(s3: S3Server, s3_bucket: str) -> None:
     fill(s3, s3_bucket, {"images/a.jpg": b"1", "images/b.png": b"2", "c.jpg": b"3"})
     dumped = dump_of(engine_to(s3, s3_bucket))
