@@ -63,6 +63,11 @@ def test_what_is_saved_is_shown_again(log_in: LogIn) -> None:
     assert Policy.objects.get().schedule is None
 
 
+def test_words_stand_for_times(log_in: LogIn) -> None:
+    assert log_in("admin").post(EDIT, {**FORM, "times": "@weekly"}).status_code == 302
+    assert Policy.objects.get().schedule in ("@weekly", ["@weekly"], "0 0 * * 0", ["0 0 * * 0"])
+
+
 @pytest.mark.parametrize(
     ("field", "value", "told"),
     [
