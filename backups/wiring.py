@@ -1,7 +1,7 @@
 """What this room hands to the life cycle: a runner per kind of job, and its sweep steps."""
 
 from backups.models import Backup, Restore, Verification
-from backups.services import look, overdue, prune, restore, retain, run, schedule, verify
+from backups.services import forget_slots, look, overdue, prune, restore, retain, run, schedule, verify
 from jobs.registry import JobKind, register_kind, register_sweep_step
 
 
@@ -12,5 +12,6 @@ def register() -> None:
     register_sweep_step("slots", schedule.ensure_slots)
     register_sweep_step("overdue", overdue.tell_overdue)
     register_sweep_step("retain", retain.retain_due, slow=True)
+    register_sweep_step("forget_old_slots", forget_slots.forget_old_slots, slow=True)
     register_sweep_step("look_at_destinations", look.look_at_destinations, slow=True)
     register_sweep_step("remove_copies", prune.remove_deleting, slow=True)

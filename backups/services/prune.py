@@ -1,6 +1,7 @@
 """Remove what is to go: objects first, the row last, and again until it is really gone."""
 
 import logging
+import time
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -15,6 +16,8 @@ from jobs.errors import BackupError
 from jobs.models import OPEN, LogLine, Status
 
 AT_ONCE = 500
+
+ROUND_S = 20.0  # other slow steps wait behind this one
 
 logger = logging.getLogger(__name__)
 
@@ -35,11 +38,15 @@ def remove_copy(copy: Copy) -> None:
 def remove_deleting() -> int:
     """The sweeper's step: removes copies that are to go, then backups that have none left. Returns the removals.
 
-    A destination that does not answer is asked once a round: each question takes its timeouts.
+    A destination that does not answer is asked once a round: each question takes its timeouts. What is not done within
+    a round is done in the next.
     """
     removed = 0
     silent: set[str] = set()
-    for copy in _to_go(Copy.objects.all()).order_by("pk"):
+    deadline = time.monotonic() + ROUND_S
+    for copy in _to_go(Copy.objects.all()).order_by("pk").iterator():
+        if time.monotonic() > deadline:
+            break
         if copy.destination_id in silent:
             continue
         try:

@@ -15,6 +15,7 @@ from backupsite.config.entries import Entry, entries
 from backupsite.config.reading import ConfigRefused, Document, Fault, read_file
 from backupsite.config.shape import shape_faults
 from databases.models import Database
+from databases.schedule import timezone_fault
 from databases.services.delete import delete_database
 from jobs.errors import BackupError
 from jobs.models import Capacity
@@ -47,6 +48,7 @@ def apply_document(*, document: Document, plan: bool = False, prune: bool = Fals
     """As `apply_config`, of a document that was read."""
     document.faults += shape_faults(document)
     document.faults += _doubled(document)
+    document.faults += _lost_in_time(document)
     if document.faults:
         raise ConfigRefused(document.faults)
     with transaction.atomic():
@@ -96,6 +98,13 @@ def _parallel(document: Document) -> Iterator[Change]:
         if row.max_parallel_jobs != wanted:
             Capacity.objects.filter(pk=1).update(max_parallel_jobs=wanted)
             yield Change("change", "policy", "", ("max_parallel_jobs",))
+
+
+def _lost_in_time(document: Document) -> Iterator[Fault]:
+    """The timezone of Databases that name none is no column: nothing else would look at it before one does."""
+    zone = (document.values.get("global") or {}).get("timezone") if not document.faults else None
+    if zone is not None and (fault := timezone_fault(zone)):
+        yield document.fault(("global", "timezone"), fault)
 
 
 def _doubled(document: Document) -> Iterator[Fault]:

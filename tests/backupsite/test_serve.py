@@ -137,6 +137,18 @@ def test_a_bad_setting_is_one_line_and_status_1(tmp_path: Path, setting: dict[st
     assert "s3cret" not in done.stderr
 
 
+def test_a_site_is_what_its_file_says_before_it_starts(tmp_path: Path) -> None:
+    config, data = tmp_path / "config.yaml", tmp_path / "data"
+    config.write_text("databases:\n  - {id: shop, engine: postgres, host: h, username: u, database_name: d}\n")
+    with serving(data, "--only", "web", "--config", str(config)) as site:
+        site.ready()
+        assert "config.yaml: create database shop" in site.log
+    config.write_text("databases:\n  - {id: shop, engine: postgres, nonsense: 1}\n")
+    done = manage("serve", "--port", "0", data_dir=data, BACKUPSITE_CONFIG=str(config))
+    assert done.returncode == 1
+    assert "line 2: databases.0.nonsense: This is not known here." in done.stderr
+
+
 def test_processes_can_run_apart(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with serving(data, "--only", "web") as web:

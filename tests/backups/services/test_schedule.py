@@ -7,8 +7,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.utils import timezone
 
 from backups.models import Backup, Slot
+from backups.services.forget_slots import forget_old_slots
 from backups.services.schedule import REMEMBERED, ensure_slot, ensure_slots, unrecorded
 from databases.models import Database, Policy
 from databases.schedule import latest_runs
@@ -191,3 +193,14 @@ def test_four_hundred_days_with_outages_miss_nothing_and_run_nothing_twice(night
     assert Backup.objects.count() == len(runs)
     for missed in set(recorded) - set(runs):
         assert any(missed < run <= missed + timedelta(hours=61) for run in runs), "an outage ends with a catch-up"
+
+
+def test_old_slots_go_and_the_newest_of_each_database_stays(nightly: Database) -> None:
+    other = make_database(pk="other")
+    now = timezone.now()
+    for database, ages in ((nightly, (500, 450, 10)), (other, (900, 800))):
+        for age in ages:
+            Slot.objects.create(database=database, due_at=now - timedelta(days=age), outcome=Slot.Outcome.SKIPPED)
+    assert forget_old_slots() == 3
+    left = sorted((slot.database_id, (now - slot.due_at).days) for slot in Slot.objects.all())
+    assert left == [("other", 800), ("shop", 10)]

@@ -148,6 +148,10 @@ databases:
     assert not Policy.objects.exists()
 
 
+def test_a_timezone_that_is_none_is_a_fault_also_where_no_database_uses_it() -> None:
+    assert refused("global:\n  timezone: Mars/X\n") == [(2, "global.timezone")]
+
+
 def test_no_fault_repeats_a_secret() -> None:
     with pytest.raises(ConfigRefused) as raised:
         apply(SHOP.replace("hush-hush", "[hush-hush]").replace("host: db", "host: {hush-hush: 1}"))
