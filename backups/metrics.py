@@ -7,7 +7,7 @@ from django.db.models import Count, Q, Sum
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from backups.models import Backup, Copy, Destination, Slot
+from backups.models import Backup, Copy, Destination, Overdue, Slot
 from backups.selectors import databases_with_states
 from databases.models import Database
 from jobs.metrics import Family, counter, histogram
@@ -62,6 +62,14 @@ def _databases() -> Iterator[Family]:
                 family.add_metric([database.pk], at.timestamp())
     yield info
     yield from families.values()
+    overdue = GaugeMetricFamily(
+        "backupsite_database_overdue",
+        "1 for each Database that was due and has no good backup since.",
+        labels=["database"],
+    )
+    for pk in Overdue.objects.order_by("database").values_list("database", flat=True):
+        overdue.add_metric([pk], 1)
+    yield overdue
     rows = Backup.objects.filter(database__in=Database.objects.values("pk"))
     states = GaugeMetricFamily("backupsite_database_backups", "Backups of a Database.", labels=["database", "status"])
     for row in rows.values("database_id", "status").annotate(count=Count("pk")).order_by("database_id", "status"):

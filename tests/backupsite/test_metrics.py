@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from django.test import Client
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
-from backups.models import Backup, Copy, Destination, Slot
+from backups.models import Backup, Copy, Destination, Overdue, Slot
 from jobs.models import Process, Status
 from jobs.services.tally import SECONDS, add, observe
 from tests.api import api, make_backup, make_database, make_destination, user_with
@@ -165,11 +166,19 @@ def test_every_alert_is_valid_fires_and_is_silent_while_all_is_well(promtool: Pa
         assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_every_alert_has_a_case_in_which_it_fires() -> None:
+    rules = yaml.safe_load((MONITORING / "alerts.yaml").read_text())["groups"][0]["rules"]
+    cases = [case for test in yaml.safe_load((MONITORING / "alerts_test.yaml").read_text())["tests"]
+             for case in test["alert_rule_test"]]  # fmt: skip
+    assert {rule["alert"] for rule in rules} == {case["alertname"] for case in cases if case["exp_alerts"]}
+
+
 @pytest.mark.parametrize("file", ["alerts.yaml", "grafana.json"])
 def test_rules_and_dashboard_ask_for_nothing_that_is_not_there(opened: None, file: str) -> None:
     add("backupsite_leases_lost", kind="backup")
     make_backup(make_database(schedule="0 3 * * *"), destination=make_destination(), proven_at=timezone.now())
     Slot.objects.create(database_id="shop", due_at=timezone.now(), outcome=Slot.Outcome.REQUESTED)
+    Overdue.objects.create(database_id="shop", due_at=timezone.now(), since=timezone.now())
     Destination.objects.update(looked_at=timezone.now())
     for name in ("backupsite_backup_duration_seconds", "backupsite_backup_size_bytes"):
         observe(name, 1, bounds=SECONDS, engine="s3", status="completed")
