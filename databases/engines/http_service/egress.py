@@ -32,9 +32,9 @@ NEVER: tuple[Network, ...] = tuple(
         "fd00:c1::/32",  # Oracle's metadata
     )
 )
-# Of IPv6, everything else is reserved.
-_KNOWN = tuple(IPv6Network(text) for text in ("2000::/3", "fc00::/7", "::1/128", "64:ff9b::/96", "64:ff9b:1::/48"))
-_NAT64 = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
+_NAT64 = IPv6Network("64:ff9b::/96")
+# Of IPv6, everything else is reserved; or, 64:ff9b:1::/48, carries an IPv4 address where only its gateway knows.
+_KNOWN = (*(IPv6Network(text) for text in ("2000::/3", "fc00::/7", "::1/128")), _NAT64)
 _COMPATIBLE = IPv6Network("::/96")
 _ISATAP = (0x00005EFE, 0x02005EFE)
 
@@ -111,6 +111,6 @@ def _faces(address: Address) -> list[Address]:
     if address.teredo is not None:
         faces += address.teredo
     isatap = (int(address) >> 32) & 0xFFFFFFFF in _ISATAP
-    if isatap or any(address in network for network in _NAT64) or (address in _COMPATIBLE and int(address) > 1):
+    if isatap or address in _NAT64 or (address in _COMPATIBLE and int(address) > 1):
         faces.append(last)
     return faces

@@ -40,6 +40,7 @@ def test_ordinary_addresses_are_allowed_by_default(text: str) -> None:
         *("::", "fe80::1", "fec0::1", "ff02::1", "fd00:ec2::254", "fd20:ce::254", "fd00:c1::a9fe:a9fe", "5000::1"),
         *("::ffff:169.254.169.254", "64:ff9b::169.254.169.254", "64:ff9b:1::a9fe:a9fe", "2002:a9fe:a9fe::1"),
         *("::169.254.169.254", "2001:0:a9fe:a9fe::1", "2001:db8::5efe:169.254.169.254"),
+        *("64:ff9b:1:a9fe:a9:fe00::", "64:ff9b:1:808:8:800::", "64:ff9b:1::8.8.8.8"),  # RFC 6052 puts it anywhere
     ],
 )
 def test_some_addresses_are_never_allowed(text: str) -> None:
