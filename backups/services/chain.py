@@ -12,7 +12,9 @@ from jobs.lease import Lease
 from jobs.models import Status
 
 # What an index says that is gone or damaged; anything else is a destination that does not answer now.
-UNREADABLE = frozenset({"missing_key", "wrong_key", "artefact_truncated", "artefact_corrupt", "object_missing"})
+UNREADABLE = frozenset(
+    {"missing_key", "wrong_key", "artefact_truncated", "artefact_corrupt", "object_missing", "no_index"}
+)
 
 
 def chain_of(backup: Backup) -> list[Backup]:
@@ -33,7 +35,7 @@ def hold_parent(*, backup: Backup, engine: Engine, recipients: Sequence[str], le
         return
     parent, reason = _held(backup, engine, recipients, lease)
     if parent is not None:
-        reason = _index_fault(parent)
+        reason = _index_fault(parent, engine)
     if reason:
         backup.type, backup.parent = Backup.Type.FULL, None
         lease.own_rows.update(type=backup.type, parent=None)
@@ -69,9 +71,9 @@ def _unfit(chain: Sequence[Backup], engine: Engine, recipients: Sequence[str]) -
     return "" if stored == len(chain) else f"{newest.pk} or what it builds on has no sound copy"
 
 
-def _index_fault(parent: Backup) -> str:
+def _index_fault(parent: Backup, engine: Engine) -> str:
     try:
-        require_index(parent)
+        require_index(parent, needed=engine.needs_index)
     except BackupError as error:
         if error.code not in UNREADABLE:
             raise

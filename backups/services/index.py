@@ -112,9 +112,12 @@ def open_index(backup: Backup, *, identities: Sequence[str] = ()) -> Iterator[Re
         yield lines
 
 
-def require_index(backup: Backup) -> None:
-    """Reads the stored index, if there is one. Raises BackupError: artefact_corrupt, object_missing."""
-    if not (facts := _facts(backup)):
+def require_index(backup: Backup, *, needed: bool = False) -> None:
+    """Reads the stored index; where there is none, that is a fault only if it is `needed`.
+
+    Raises BackupError: artefact_corrupt, object_missing, no_index.
+    """
+    if not (facts := _facts(backup)) and not needed:
         return
     with _stored(backup) as stored:
         found = read_digests(stored)

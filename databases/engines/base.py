@@ -202,6 +202,7 @@ class Engine(ABC):
     unit: ClassVar[str] = "entry"  # what the manifest's counts count, in the singular: row, document, object
     Options: ClassVar[type]  # frozen dataclass; see `secret`
     connection_fields: ClassVar[frozenset[str]]  # which fields of Connection it uses
+    needs_index: ClassVar[bool] = False  # whether its incrementals compare with the index of their parent
     default_port: ClassVar[int | None] = None  # what an empty port means
     tools_hint: ClassVar[str] = ""  # how to install the tools where `tools` finds none
     supports: ClassVar[frozenset[str]]  # of {"full", "selective", "incremental", "restore", "delete_extra", "drill"}

@@ -37,6 +37,7 @@ class S3BucketEngine(Engine):
     unit: ClassVar[str] = "object"
     Options: ClassVar[type] = S3Options
     connection_fields: ClassVar[frozenset[str]] = frozenset()
+    needs_index: ClassVar[bool] = True
     supports: ClassVar[frozenset[str]] = frozenset({"full", "selective", "incremental", "restore", "delete_extra"})
 
     options: S3Options

@@ -122,6 +122,16 @@ def test_an_index_that_cannot_be_read_costs_an_incremental_and_nothing_else(
     assert made(images).parent == following
 
 
+def test_a_parent_without_an_index_costs_an_incremental_and_nothing_else(images: Database) -> None:
+    full = made(images)
+    full.manifest["artefact"].pop("index")
+    Backup.objects.filter(pk=full.pk).update(manifest=full.manifest)
+    following = made(images)
+    assert (following.type, following.parent) == (Backup.Type.FULL, None)
+    assert "has no index" in told(following)
+    assert made(images).parent == following
+
+
 def test_a_parent_without_a_sound_copy_is_not_built_on(images: Database) -> None:
     full = made(images)
     Copy.objects.filter(backup=full).update(state=Copy.State.QUARANTINED)
