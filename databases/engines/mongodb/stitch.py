@@ -61,6 +61,10 @@ class Stitched:
         if self._process is not None:
             self._process.kill()
 
+    def _is_stopped(self) -> bool:
+        """Asked each time: `kill` comes from another thread."""
+        return self._stopped
+
     def words(self) -> str:
         """What the runs wrote to stderr; call it after the end."""
         return "\n".join(self._words)
@@ -71,10 +75,10 @@ class Stitched:
             documents += members_of(archive.prelude)
         yield memoryview(MAGIC + b"".join(documents) + END)
         for tool, before in zip(self._tools, self._preludes, strict=True):
-            if self._stopped:
+            if self._is_stopped():
                 return
             self._process = process = self._stack.enter_context(start(tool, guard=self._guard, stdout=PIPE))
-            if self._stopped:  # between the two lines above
+            if self._is_stopped():  # between the two lines above
                 process.kill()
             yield from _blocks(process, before)
             self._words.append(process.words())
