@@ -81,17 +81,29 @@ class RecordsDump:
         self._lines = lines
         self._waiting = memoryview(first or b"")
         self._ended = first is None
+        self._failure: BaseException | None = None
 
     def abort(self) -> None:
         self._wire.stop()
 
     def readinto(self, buffer: bytearray | memoryview) -> int:
-        self._wire.require_going_on()
-        view, filled = memoryview(buffer), 0
+        """After a failure the same one again: a generator that failed looks like one that ended."""
+        if self._failure is not None:
+            raise self._failure
+        try:
+            self._wire.require_going_on()
+            return self._filled(memoryview(buffer))
+        except BaseException as failure:
+            self._failure = failure
+            raise
+
+    def _filled(self, view: memoryview) -> int:
+        filled = 0
         while filled < len(view):
             if not self._waiting:
                 line = None if self._ended else next(self._lines, None)
                 if line is None:
+                    self._require_complete()
                     self._ended = True
                     break
                 self._waiting = memoryview(line)
@@ -100,6 +112,11 @@ class RecordsDump:
             self._waiting = self._waiting[count:]
             filled += count
         return filled
+
+    def _require_complete(self) -> None:
+        """Whoever left the context ended the lines, wherever they were."""
+        if "until" not in self.manifest:
+            raise BackupError("The dump was left before its end.", code="stopped")
 
 
 @contextmanager
@@ -111,7 +128,7 @@ def dump(
     since = str(request.parent.manifest["until"]) if request.type == "incremental" and request.parent else ""
     wire = Wire(options.url, options, credentials_of(connection, options), settings, request.guard.check)
     take_back = request.guard.on_abort(wire.stop)
-    manifest = begun(options, collections, since)
+    manifest = begun(connection, options, collections, since)
     lines = _lines(wire, options, request, manifest)
     try:
         yield RecordsDump(wire, lines, manifest, next(lines, None))

@@ -9,6 +9,7 @@ import pytest
 
 from databases.engines.base import DumpRequest, RestoreRequest
 from databases.engines.http_service import wire
+from jobs.errors import BackupError
 from tests.contracts.engine_suite import Stopped
 from tests.contracts.engines import BytesSource, RecordingGuard
 from tests.databases.engines.http_service.services import dumped, engine_for
@@ -68,6 +69,28 @@ def test_aborting_wakes_a_reader_in_another_thread(records_service: RecordsServe
         reader.join(2)
         assert not reader.is_alive()
         assert getattr(failures[0], "code", "") == "stopped"
+
+
+def test_a_dump_that_failed_fails_again_and_never_reports_an_end(records_service: RecordsServer) -> None:
+    records_service.script.append(scripts.body(b'[{"id": 1}, {"id": 2}, <html>'))
+    with engine_for(records_service).dump(DumpRequest(guard=RecordingGuard())) as dump:
+        failures = []
+        for _ in range(3):
+            with pytest.raises(BackupError) as raised:
+                dump.readinto(bytearray(100))
+            failures.append(raised.value)
+    assert failures[0].code == "not_json"
+    assert failures[1] is failures[0] and failures[2] is failures[0]
+
+
+def test_a_dump_that_was_left_reports_no_end(records_service: RecordsServer) -> None:
+    sample(records_service, 50)
+    with engine_for(records_service).dump(DumpRequest(guard=RecordingGuard())) as dump:
+        dump.readinto(bytearray(10))
+    with pytest.raises(BackupError) as raised:
+        while dump.readinto(bytearray(1000)):
+            pass
+    assert raised.value.code == "stopped"
 
 
 def test_a_body_without_a_length_is_not_taken_for_whole_when_stopped(records_service: RecordsServer) -> None:
