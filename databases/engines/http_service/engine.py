@@ -82,7 +82,7 @@ class HttpEngine(Engine):
         return f"{taken} | sed 's/.*/[&]/' | {post}"
 
     def continues(self, manifest: Mapping[str, Any]) -> bool:
-        now = {**identity(self.options), "collections": list(names_in(self.options.collection))}
+        now = {**identity(self.connection, self.options), "collections": list(names_in(self.options.collection))}
         same = now == {name: manifest.get(name) for name in now}
         return same and bool(self.options.since_param) and bool(manifest.get("until"))
 

@@ -93,16 +93,39 @@ def test_several_collections_continue_together(records_service: RecordsServer) -
 
 
 def test_an_incremental_continues_only_the_same_records(records_service: RecordsServer) -> None:
-    options: dict[str, Any] = {"since_param": "since", "url": f"{records_service.url}/list/{{collection}}?key=a"}
+    options: dict[str, Any] = {
+        "since_param": "since",
+        "url": f"{records_service.url}/list/{{collection}}?key=a",
+        "headers": {"X-Tenant": "one", "X-Key": "two"},
+    }
     engine = engine_for(records_service, **options)
     manifest = dumped(records_service, **options).manifest
     assert engine.continues(manifest)
     assert engine.full_every == 7
     assert engine_for(records_service, **options, full_every=3).full_every == 3
-    changes = [{"url": options["url"] + "b"}, {"records_path": "x"}, {"collection": "orders"}, {"since_param": ""}]
+    changes: list[dict[str, Any]] = [
+        *({"url": options["url"] + "b"}, {"records_path": "x"}, {"collection": "orders"}, {"method": "POST"}),
+        *({"since_param": ""}, {"since_param": "changed_since"}),
+        *({"pagination": "page"}, {"pagination": "link"}, {"page_param": "p"}, {"page_start": 0}),
+        *({"page_size": 50, "page_size_param": "size"}, {"cursor_param": "after"}, {"cursor_path": "next"}),
+        *({"headers": {"X-Tenant": "one"}}, {"auth": "bearer", "token": "x"}),
+        *({"auth": "basic", "username": "ada"}, {"auth": "basic", "username": "grace"}),
+    ]
     for change in changes:
         assert not engine_for(records_service, **{**options, **change}).continues(manifest)
     assert not engine.continues({})
+
+
+def test_a_new_secret_is_no_new_service_and_is_in_no_manifest(records_service: RecordsServer) -> None:
+    options: dict[str, Any] = {"since_param": "since", "auth": "basic", "username": "ada"}
+    manifest = dumped(records_service, **options, password="first", headers={"X-Key": "one"}).manifest
+    other = engine_for(records_service, **options, password="second", headers={"x-key": "two"})
+    assert other.continues(json.loads(json.dumps(manifest)))
+    assert not engine_for(records_service, **{**options, "username": "grace"}, headers={"X-Key": "one"}).continues(
+        manifest
+    )
+    again = dumped(records_service, **options, password="second", headers={"X-Key": "two"}).manifest
+    assert again["auth_sha256"] == manifest["auth_sha256"], "a digest of a secret could be guessed from"
 
 
 def test_an_incremental_that_cannot_be_is_refused(records_service: RecordsServer) -> None:
