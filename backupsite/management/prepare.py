@@ -16,7 +16,6 @@ from django.db.migrations.executor import MigrationExecutor
 
 from backups.services.save_destination import ensure_default_destination
 from backupsite import environment
-from backupsite.config.apply import apply_document
 from backupsite.config.from_environment import read_environment
 from backupsite.config.reading import read_file
 from backupsite.locks import site_lock
@@ -43,6 +42,8 @@ def configure(config: Path | None) -> None:
     """Applies the file, else what the variables of a single application say, if there are any."""
     document = read_file(config) if config else read_environment()
     if document is not None:
+        from backupsite.config.apply import apply_document  # jsonschema: a quarter of a second that few starts need
+
         for change in apply_document(document=document):
             logger.info("%s: %s", config.name if config else "environment", change)
 
