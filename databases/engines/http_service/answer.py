@@ -128,5 +128,4 @@ def refusal(answer: Answer, secrets: Iterable[str]) -> Refused:
         f"{answer.what}: the service answered {answer.status}{f': {said}' if said else '.'}",
         status=answer.status,
         retry_after_s=retry_after(answer.headers),
-        is_json=answer.is_json,
     )

@@ -9,6 +9,7 @@ from typing import Any
 from databases.engines.base import CheckReport, Connection, Inventory, InventoryItem
 from databases.engines.http_service.answer import server_of
 from databases.engines.http_service.credentials import credentials_of
+from databases.engines.http_service.ending import nothing_leads
 from databases.engines.http_service.options import HttpOptions, names_in
 from databases.engines.http_service.paging import Pages, Tally
 from databases.engines.http_service.urls import origin_of
@@ -55,8 +56,8 @@ def _first_page(pages: Pages, options: HttpOptions, collection: str) -> list[str
         )
     if not found:
         return [f"{collection} has no record: a backup would be empty."]
-    if options.pagination == "cursor" and pages.complete and not pages.has_cursor:
-        return [f"{collection}: nothing is at {options.cursor_path}; a second page would not be found."]
+    if (missing := nothing_leads(options)) and pages.complete and not pages.has_lead:
+        return [f"{collection}: {missing}; a second page would not be found."]
     return []
 
 

@@ -9,6 +9,7 @@ from databases.engines.base import Connection, DumpRequest
 from databases.engines.http_service.answer import Answer, server_of
 from databases.engines.http_service.credentials import credentials_of
 from databases.engines.http_service.egress import resolve
+from databases.engines.http_service.ending import nothing_leads
 from databases.engines.http_service.faults import moment
 from databases.engines.http_service.manifest import TAGGED, begun, tag
 from databases.engines.http_service.options import HttpOptions, names_in
@@ -129,7 +130,8 @@ def dump(
     wire = Wire(options.url, options, credentials_of(connection, options), settings, request.guard.check)
     take_back = request.guard.on_abort(wire.stop)
     manifest = begun(connection, options, collections, since)
-    lines = _lines(wire, options, request, manifest)
+    led = bool(request.parent and request.parent.manifest.get("led"))  # continues() said: by the same way
+    lines = _lines(wire, options, request, manifest, Tally(led=led))
     try:
         yield RecordsDump(wire, lines, manifest, next(lines, None))
     finally:
@@ -139,9 +141,9 @@ def dump(
 
 
 def _lines(
-    wire: Wire, options: HttpOptions, request: DumpRequest, manifest: dict[str, Any]
+    wire: Wire, options: HttpOptions, request: DumpRequest, manifest: dict[str, Any], tally: Tally
 ) -> Generator[bytes, None, None]:
-    began, tally = datetime.now(UTC), Tally()
+    began = datetime.now(UTC)
     for collection in manifest["collections"]:
         before, after = (tag(collection), b"}\n") if manifest["format"] == TAGGED else (b"", b"\n")
         pages = Pages(wire, options, collection, tally=tally, since=manifest["since"] or "")
@@ -151,13 +153,14 @@ def _lines(
             yield before + record.encode() + after
         manifest["counts"][collection] = count
         request.guard.log(f"{collection}: {count} records on {pages.pages} pages")
-        if options.pagination == "cursor" and not pages.has_cursor:
-            request.guard.log(f"{collection}: no answer held a cursor at {options.cursor_path}")
+        if (missing := nothing_leads(options)) and not pages.has_lead:
+            request.guard.log(f"{collection}: {missing}, so its first page was its last")
     manifest |= {
         "server_version": server_of(tally.first),
         "tool_version": TOOL_VERSION,
         "records": sum(manifest["counts"].values()),
         "pages": tally.pages,
+        "led": tally.led,
         "received_bytes": tally.bytes,
         "until": _until(tally.first, began),
     }

@@ -33,7 +33,7 @@ _STATUS = {  # HTTP's status -> our code, permanent, hint
 class Refused(BackupError):
     """An answer with another status than one of success. `retry_after_s` is None where the service does not say."""
 
-    def __init__(self, message: str, *, status: int, retry_after_s: float | None, is_json: bool) -> None:
+    def __init__(self, message: str, *, status: int, retry_after_s: float | None) -> None:
         default = ("service_error", False, "The service failed: see its own log.")
         if status < 500:
             default = ("refused", True, "")
@@ -41,7 +41,6 @@ class Refused(BackupError):
         super().__init__(message, code=code, permanent=permanent, hint=hint)
         self.status = status
         self.retry_after_s = retry_after_s
-        self.is_json = is_json
 
 
 def incomplete(message: str) -> BackupError:

@@ -46,6 +46,7 @@ def begun(connection: Connection, options: HttpOptions, collections: tuple[str, 
         "collections": list(collections),
         "url": shown(options.url),
         **identity(connection, options),
+        "led": False,  # whether any answer told of a next page: see Tally
         "since": since or None,
         "counts": {},
     }

@@ -16,12 +16,13 @@ class Page:
     """`records()` gives each record's JSON on one line. Every block of the body passes `counted`.
 
     After its end, `cursor` is the next cursor, empty when the answer has none (or null, false, an empty text), and
-    `has_cursor` says whether anything was at its path.
+    `has_cursor` says whether anything was at its path. `has_place` says whether there was an object that could hold it;
+    null in place of one, or of one around it, is as good: the service says that nothing follows.
     """
 
     def __init__(self, answer: Answer, options: HttpOptions, counted: Callable[[bytes], bytes]) -> None:
         self.cursor = ""
-        self.has_cursor = False
+        self.has_cursor = self.has_place = False
         self._answer = answer
         self._records_path: Path = path_of(options.records_path)
         self._cursor_path: Path = path_of(options.cursor_path) if options.pagination in ("cursor", "link") else ()
@@ -82,6 +83,7 @@ class Page:
 
     def _object(self, here: Path) -> Iterator[str]:
         self._cutter.take("{")
+        self.has_place = self.has_place or here == self._cursor_path[:-1]
         if self._cutter.peek() == "}":
             self._cutter.take("}")
             return
@@ -99,9 +101,10 @@ class Page:
                 return
 
     def _leads_on(self, path: Path) -> bool:
-        return any(
-            len(goal) > len(path) and goal[: len(path)] == path for goal in (self._records_path, self._cursor_path)
-        )
+        return self._leads_to_cursor(path) or _is_before(path, self._records_path)
+
+    def _leads_to_cursor(self, path: Path) -> bool:
+        return _is_before(path, self._cursor_path)
 
     def _take_beside(self, path: Path) -> None:
         raw = self._cutter.value()
@@ -116,6 +119,8 @@ class Page:
                     permanent=True,
                 )
             self.cursor = "" if raw in ("null", "false") else cursor
+        elif raw == "null" and self._leads_to_cursor(path):
+            self.has_place = True
 
     def _list(self, first: str) -> Iterator[str]:
         self._found = True
@@ -142,6 +147,10 @@ class Page:
                 f"{self._answer.what}: lines of JSON came with neither a length nor chunks, so that nobody can tell "
                 "whether all have come."
             )
+
+
+def _is_before(path: Path, goal: Path) -> bool:
+    return len(goal) > len(path) and goal[: len(path)] == path
 
 
 def _no_records(message: str, hint: str) -> BackupError:

@@ -2,11 +2,20 @@
 
 import hashlib
 import json
-import re
 from collections.abc import Generator
 from dataclasses import dataclass
 
 from databases.engines.http_service.answer import Answer
+from databases.engines.http_service.ending import (
+    gone,
+    leads,
+    next_link,
+    require_last,
+    require_no_link,
+    require_place,
+    require_told,
+    total_of,
+)
 from databases.engines.http_service.faults import Refused
 from databases.engines.http_service.options import HttpOptions
 from databases.engines.http_service.page import Page
@@ -15,36 +24,35 @@ from databases.engines.http_service.urls import fill, joined, with_parameters
 from databases.engines.http_service.wire import Request, Wire
 from jobs.errors import BackupError
 
-_LINK = re.compile(r'<([^>]*)>((?:\s*;\s*[^\s=;,]+\s*(?:=\s*(?:"(?:[^"\\]|\\.)*"|[^";,]*))?)*)\s*(?:,|$)')
-_REL = re.compile(r';\s*rel\s*=\s*(?:"([^"]*)"|([^";,\s]*))', re.IGNORECASE)
-
-
 Records = Generator[str, None, None]
 
 
 @dataclass
 class Tally:
     """What a run has seen so far, over all collections. `bytes` are those of the answers' bodies, `first` is the first
-    answer of all: it has the service's clock, and what the service calls itself."""
+    answer of all: it has the service's clock, and what the service calls itself. `led` is whether any answer told of a
+    next page, be it that there is none: then cursor_path, or the trust in Link headers, is proven."""
 
     bytes: int = 0
     pages: int = 0
     first: Answer | None = None
+    led: bool = False
 
 
 class Pages:
     """The records of one collection, page by page. `since` is the watermark of an incremental.
 
-    After the last record `complete` is true, and `has_cursor` says whether any page held a cursor. `total` is how
-    many records the service says there are, None where it does not.
+    After the last record `complete` is true, and `has_lead` says whether any page told of a next one, be it that there
+    is none. `total` is how many records there are as the first answer tells, None where it does not.
     """
 
     def __init__(self, wire: Wire, options: HttpOptions, collection: str, *, tally: Tally, since: str = "") -> None:
         self.complete = False
-        self.has_cursor = False
+        self.has_lead = False
         self.total: int | None = None
         self.pages = 0
         self._wire, self._options, self._tally = wire, options, tally
+        self._collection, self._since, self._count = collection, since, 0
         self._start = fill(options.url, collection)
         self._always: dict[str, str | int] = {options.since_param: since} if since else {}
         if options.page_size:
@@ -52,15 +60,15 @@ class Pages:
         self._seen: set[bytes] = set()
 
     def __iter__(self) -> Records:
-        """Raises BackupError: too_many_pages, too_large, page_loop, and see Page and Wire."""
-        return self._by_number() if self._options.pagination == "page" else self._by_what_follows()
+        """Raises BackupError: too_many_pages, too_large, page_loop, more_pages, cursor_missing, link_missing,
+        incomplete_collection, and see Page and Wire."""
+        yield from self._by_number() if self._options.pagination == "page" else self._by_what_follows()
+        if not self._since:  # some services tell how many there are in all, also when they are asked for changes
+            require_told(self._collection, self._count, self.total)
 
     def _by_number(self) -> Records:
-        """Until a page is empty; or shorter than page_size, when the first page has shown that the service heeds it.
-
-        A service that gives fewer than it was asked for is read until a page is empty: nothing behind is lost.
-        """
-        size, number, heeds_size = self._options.page_size, self._options.page_start, False
+        """Until a page is empty: a short one may be one of which the service left records out, and no end."""
+        number = self._options.page_start
         while not self.complete:
             count, digest = 0, hashlib.blake2b(digest_size=16)
             try:
@@ -69,11 +77,10 @@ class Pages:
                     digest.update(record.encode() + b"\n")
                     yield record
             except Refused as error:
-                # Some frameworks answer so for the page behind the last; the 404 of a proxy is no JSON.
-                if self.pages == 0 or error.status != 404 or not error.is_json:
+                if self.pages == 0 or error.status != 404:
                     raise
-            heeds_size = count == size if self.pages == 1 else heeds_size
-            self.complete = count == 0 or (heeds_size and count < size)
+                raise gone(error) from error
+            self.complete = count == 0
             if not self.complete:
                 self._require_new(digest.digest())
             number += 1
@@ -114,22 +121,31 @@ class Pages:
                 patience.wait(error)
         self.pages += 1
         self._tally.pages += 1
-        self.has_cursor = self.has_cursor or page.has_cursor
-        return self._following(answer, page)
+        self._count += count
+        self.has_lead = self.has_lead or leads(answer, page, self._options)
+        self._tally.led = self._tally.led or self.has_lead
+        return self._following(answer, page, count)
 
     def _begun(self, answer: Answer) -> None:
         self._tally.first = self._tally.first or answer
-        told = answer.headers.get("X-Total-Count", "")
-        if self.total is None and told.isascii() and told.isdigit():
-            self.total = int(told[:18])
+        if self.pages == 0:
+            self.total = total_of(answer)
+        if self._options.pagination == "none":
+            require_no_link(answer)
 
-    def _following(self, answer: Answer, page: Page) -> str:
-        if self._options.pagination == "cursor":
-            return page.cursor
-        if self._options.pagination != "link":
+    def _following(self, answer: Answer, page: Page, count: int) -> str:
+        options = self._options
+        if options.pagination not in ("cursor", "link"):
             return ""
-        found = page.cursor if self._options.cursor_path else next_link(answer.links)
-        return joined(answer.url, found) if found else ""
+        are_all = self.total is not None and self._count >= self.total
+        in_doubt = count > 0 and not self._tally.led and not are_all
+        if in_doubt:
+            require_place(answer, page, options)
+        found = page.cursor if options.cursor_path else next_link(answer.links)
+        if not found:
+            require_last(answer, options, in_doubt=in_doubt and 0 < options.page_size <= count)
+            return ""
+        return found if options.pagination == "cursor" else joined(answer.url, found)
 
     def _request(self, parameters: dict[str, str | int]) -> Request:
         everything = {**self._always, **parameters}
@@ -162,15 +178,6 @@ class Pages:
                 hint="Check the parameters of the pagination: the service may not know them.",
             )
         self._seen.add(digest)
-
-
-def next_link(headers: list[str]) -> str:
-    """The address with the relation `next` in Link headers, empty when there is none. RFC 8288."""
-    for found in _LINK.finditer(", ".join(headers)):
-        relation = _REL.search(found[2])
-        if relation and "next" in (relation[1] or relation[2] or "").lower().split():
-            return found[1].strip()
-    return ""
 
 
 def _too_many(most: int) -> BackupError:
