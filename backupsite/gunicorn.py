@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import tempfile
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,22 @@ from gunicorn.glogging import Logger
 
 from backupsite import environment
 
-# Where the web processes count their requests, for /metrics; set before anything imports the client library.
-_counts = Path(environment.value("BACKUPSITE_DATA_DIR", "data")).absolute() / "metrics"
-shutil.rmtree(_counts, ignore_errors=True)
-_counts.mkdir(mode=0o700, parents=True)
-os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_counts)
+
+def _counts() -> Path:
+    """An empty folder for what the web processes count. In memory: they map its files, a full disk would kill them."""
+    data = Path(environment.value("BACKUPSITE_DATA_DIR", "data")).absolute()
+    memory = Path("/dev/shm")  # noqa: S108  # the folder in it is made here, 0700, or somebody else's and not used
+    root = memory if os.access(memory, os.W_OK) else Path(tempfile.gettempdir())
+    folder = root / f"backupsite-{os.getuid()}-{sha256(bytes(data)).hexdigest()[:16]}"
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        folder.mkdir(mode=0o700)
+    except FileExistsError:  # somebody else's
+        return Path(tempfile.mkdtemp(prefix="backupsite-", dir=root))
+    return folder
+
+
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_counts())  # before anything imports the client library
 
 wsgi_app = "backupsite.wsgi:application"
 worker_class = "gthread"
@@ -58,3 +71,7 @@ def child_exit(server: Any, worker: Any) -> None:
     from prometheus_client.multiprocess import mark_process_dead  # reads the folder when it is imported
 
     mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+
+
+def on_exit(server: Any) -> None:
+    shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)

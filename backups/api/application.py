@@ -15,7 +15,7 @@ from backups.selectors import stored_artefacts
 from backups.services.request_all import request_backups, wait_for_end
 from databases.engines import registry
 from databases.selectors import site_policy
-from jobs.api import RoleOfActions
+from jobs.api import RoleOfActions, StrictSerializer
 from jobs.models import OPEN, Status
 from jobs.roles import Role
 
@@ -40,6 +40,10 @@ class TriggeredSerializer(serializers.Serializer[Any]):
     duration = serializers.FloatField(allow_null=True)
     timestamp = serializers.DateTimeField()
     backups = serializers.ListField(child=serializers.CharField(), help_text="Ids.")
+
+
+class NothingSerializer(StrictSerializer):
+    """These routes take no field: a body that means something else must not start everything."""
 
 
 class StoredSerializer(serializers.Serializer[Any]):
@@ -111,6 +115,7 @@ class ApplicationViewSet(RoleOfActions, viewsets.GenericViewSet[Backup]):
         return Response(StatusSerializer(body).data)
 
     def _back_up(self, request: Request, engines: list[str]) -> Response:
+        NothingSerializer(data=request.data).is_valid(raise_exception=True)
         seconds = _wait(request)
         began = timezone.now()
         # An answer that is remembered is written with its jobs in one transaction: they start after it.

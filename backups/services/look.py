@@ -6,10 +6,13 @@ from datetime import timedelta
 from django.db.models import Q
 from django.utils import timezone
 
-from backups.destinations import check_destination
+from backups.destinations import open_storage
 from backups.models import Destination
+from backups.storage.base import PERMISSION
+from jobs.errors import BackupError
 
 EVERY = timedelta(minutes=5)
+NOTHING = ".backupsite-look/"  # a prefix that no object has: the store answers with an empty list
 ROUND_S = 20.0  # after this much time the rest waits for the next round
 
 
@@ -19,10 +22,21 @@ def look_at_destinations() -> int:
     due = Q(looked_at__isnull=True) | Q(looked_at__lt=timezone.now() - EVERY)
     looked = 0
     for destination in Destination.objects.filter(due, queue="").order_by("looked_at"):
-        report = check_destination(destination)
-        code = "" if report.ok else report.code or "unknown"
-        Destination.objects.filter(pk=destination.pk).update(looked_at=timezone.now(), fault=code)
+        Destination.objects.filter(pk=destination.pk).update(looked_at=timezone.now(), fault=_fault(destination))
         looked += 1
         if time.monotonic() > deadline:
             break
     return looked
+
+
+def _fault(destination: Destination) -> str:
+    """Code of what is wrong, empty when nothing is. Writes nothing: where nothing may be deleted it would stay."""
+    try:
+        storage = open_storage(destination)
+        if destination.kind == Destination.Kind.LOCAL:
+            storage.free_bytes()  # the folder, and the marker in it
+        else:
+            next(iter(storage.list(NOTHING)), None)
+    except BackupError as error:
+        return "" if error.code == PERMISSION else error.code  # credentials that only write are a wise choice
+    return ""

@@ -11,11 +11,20 @@ from django.views.decorators.http import require_safe
 
 from databases.admin.options import option_label
 from databases.admin.words import words_of
-from databases.models import Database
+from databases.models import Database, Policy
 from databases.schedule import INHERIT, crons, next_runs, schedule_fault, sentence, timezone_fault
-from databases.selectors import address_of, next_runs_of, sentence_of, site_policy
+from databases.selectors import address_of, next_runs_of, retention_of, sentence_of, site_policy
 from databases.services.check import check_database
 from jobs.admin.pages import PageAdmin
+
+LIMITS = {
+    "retention_days": "Days to keep",
+    "max_backups": "Backups to keep",
+    "keep_daily": "Daily",
+    "keep_weekly": "Weekly",
+    "keep_monthly": "Monthly",
+    "keep_yearly": "Yearly",
+}
 
 
 class DatabasePages(PageAdmin):
@@ -38,6 +47,7 @@ class DatabasePages(PageAdmin):
             "next_runs": next_runs_of(obj, policy, after=timezone.now()),
             "sentence": sentence_of(obj, policy),
             "inherits": obj.schedule == INHERIT,
+            "limits": _limits(obj, policy),
             "paused": policy.paused,
             "check_url": self.address(obj, "check"),
         }
@@ -61,6 +71,12 @@ class DatabasePages(PageAdmin):
         if "HX-Request" not in request.headers:
             return redirect(self.address(database))
         return self.render(request, "backupsite/check_report.html", report=check_database(database=database))
+
+
+def _limits(database: Database, policy: Policy) -> list[tuple[str, int, bool]]:
+    """How long backups stay: label, number, and whether the site's policy says it; what is off is left out."""
+    applying = retention_of(database, policy).items()
+    return [(LIMITS[name], value, getattr(database, name) is None) for name, value in applying if value]
 
 
 def _facts(database: Database) -> list[tuple[str, Any]]:

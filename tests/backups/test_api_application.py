@@ -103,3 +103,15 @@ def test_the_status_groups_what_is_stored_by_day_in_a_constant_number_of_queries
     assert list(body["backupGroups"]) == ["2026-03-04", "2026-03-03"]
     assert {item["type"] for item in body["backupGroups"]["2026-03-03"]} == {"database", "images"}
     assert set(body["backupGroups"]["2026-03-03"][0]) == {"key", "size", "lastModified", "type"}
+
+
+@pytest.mark.parametrize("body", ['{"a": [1,', "[]", '{"x": 1}', '"all"'])
+@pytest.mark.parametrize("route", START)
+def test_a_body_that_means_something_else_starts_nothing(route: str, body: str) -> None:
+    answer = api().post(f"/api/backup/{route}", body, content_type="application/json")
+    assert answer.status_code == 400
+    assert not Backup.objects.exists()
+
+
+def test_an_empty_object_is_no_body() -> None:
+    assert api().post("/api/backup/trigger", {}, format="json").status_code == 202

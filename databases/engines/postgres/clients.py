@@ -75,5 +75,5 @@ def pick(settings: Mapping[str, Any], *, at_least: int) -> Client:
         f"No PostgreSQL client of version {at_least} or newer was found" + (f" (only {have})." if have else "."),
         code="client_too_old" if found else "tool_missing",
         permanent=True,
-        hint=f"Install postgresql-client-{at_least}, or name its folder in pg_bin_dirs.",
+        hint=f"Install postgresql-client-{at_least}, or name its folder in BACKUPSITE_PG_BIN_DIRS.",
     )

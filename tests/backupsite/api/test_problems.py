@@ -75,7 +75,14 @@ def test_a_body_that_is_not_json_is_415(content_type: str) -> None:
 
 
 def test_unknown_addresses_are_404_for_programs_and_for_people() -> None:
-    for address in ("/api/nothing", "/nothing", "/api/backups/x/nothing", "/api/drills", "/api/packages", "/api/%ff"):
+    for address in (
+        "/api/nothing",
+        "/nothing",
+        "/api/backups/x/nothing",
+        "/api/drills",
+        "/api/packages/x/nothing",
+        "/api/%ff",
+    ):
         problem_of(APIClient().get(address), 404)
     assert "html" in APIClient().get("/admin/nothing", follow=True).headers["Content-Type"]
 

@@ -69,6 +69,7 @@ def test_jobs_take_an_idempotency_key(schema: Any) -> None:
         "/api/backups/{id}/verify",
         "/api/backups/{id}/restore",
         "/api/packages/create",
+        *(f"/api/backup/{route}" for route in ("trigger", "database", "images")),
     }
 
 
