@@ -60,6 +60,8 @@ def test_passwords_with_any_characters_log_in(password: str, mongodb_server: Mon
         ({}, {"tls": True}, "tls"),
     ],
 )
+# The driver leaves the socket of a handshake that was given up to the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
 def test_each_fault_of_a_connection_has_its_own_code_and_hint(
     changes: dict[str, Any], options: dict[str, Any], code: str, mongodb_server: MongoServer
 ) -> None:
