@@ -10,21 +10,13 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from databases.admin.options import option_label
+from databases.admin.policy import LABELS
 from databases.admin.words import words_of
 from databases.models import Database, Policy
 from databases.schedule import INHERIT, crons, next_runs, schedule_fault, sentence, timezone_fault
 from databases.selectors import address_of, next_runs_of, retention_of, sentence_of, site_policy
 from databases.services.check import check_database
 from jobs.admin.pages import PageAdmin
-
-LIMITS = {
-    "retention_days": "Days to keep",
-    "max_backups": "Backups to keep",
-    "keep_daily": "Daily",
-    "keep_weekly": "Weekly",
-    "keep_monthly": "Monthly",
-    "keep_yearly": "Yearly",
-}
 
 
 class DatabasePages(PageAdmin):
@@ -76,7 +68,7 @@ class DatabasePages(PageAdmin):
 def _limits(database: Database, policy: Policy) -> list[tuple[str, int, bool]]:
     """How long backups stay: label, number, and whether the site's policy says it; what is off is left out."""
     applying = retention_of(database, policy).items()
-    return [(LIMITS[name], value, getattr(database, name) is None) for name, value in applying if value]
+    return [(LABELS[name], value, getattr(database, name) is None) for name, value in applying if value]
 
 
 def _facts(database: Database) -> list[tuple[str, Any]]:
