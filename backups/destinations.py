@@ -6,8 +6,8 @@ from backups.models import Destination
 from backups.registry import other_objects
 from backups.storage.base import DestinationReport, ObjectStorage
 from backups.storage.local import LocalStorage
-from databases.fields import unseal
 from jobs.errors import BackupError
+from jobs.fields import unseal
 
 
 def open_storage(destination: Destination) -> ObjectStorage:

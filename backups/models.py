@@ -6,8 +6,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from databases.fields import EncryptedJSONField
 from databases.models import Compression, Database, Encryption, slug
+from jobs.fields import EncryptedJSONField
 from jobs.identifiers import make_id
 from jobs.models import Job, Status
 

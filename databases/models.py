@@ -8,7 +8,7 @@ from django.db import models
 from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
-from databases.fields import EncryptedJSONField
+from jobs.fields import EncryptedJSONField
 from jobs.identifiers import make_id
 
 slug = RegexValidator(

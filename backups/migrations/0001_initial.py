@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db import migrations, models
 
 import backups.models
-import databases.fields
+import jobs.fields
 
 
 class Migration(migrations.Migration):
@@ -191,7 +191,7 @@ class Migration(migrations.Migration):
                     "access_key",
                     models.CharField(blank=True, help_text="Empty to use the host's own role.", max_length=255),
                 ),
-                ("secrets", databases.fields.EncryptedJSONField(default=dict, editable=False)),
+                ("secrets", jobs.fields.EncryptedJSONField(default=dict, editable=False)),
                 ("has_secret_key", models.BooleanField(default=False, editable=False)),
                 ("ca", models.TextField(blank=True, help_text="Certificates (PEM) to trust instead of the system's.")),
                 ("storage_class", models.CharField(blank=True, max_length=63)),
@@ -345,7 +345,7 @@ class Migration(migrations.Migration):
                 ("target_name", models.CharField(max_length=200)),
                 ("drop_existing", models.BooleanField(default=False)),
                 ("include", models.JSONField(blank=True, default=list)),
-                ("identity", databases.fields.EncryptedJSONField(editable=False, null=True)),
+                ("identity", jobs.fields.EncryptedJSONField(editable=False, null=True)),
                 ("report", models.JSONField(blank=True, default=dict)),
                 (
                     "backup",
@@ -465,7 +465,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("backup_label", models.CharField(max_length=40)),
-                ("identity", databases.fields.EncryptedJSONField(editable=False, null=True)),
+                ("identity", jobs.fields.EncryptedJSONField(editable=False, null=True)),
                 ("report", models.JSONField(blank=True, default=dict)),
                 (
                     "backup",

@@ -3,7 +3,7 @@
 import django.db.models.deletion
 from django.db import migrations, models
 
-import databases.fields
+import jobs.fields
 
 
 class Migration(migrations.Migration):
@@ -20,7 +20,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="backup",
             name="index_identity",
-            field=databases.fields.EncryptedJSONField(editable=False, null=True),
+            field=jobs.fields.EncryptedJSONField(editable=False, null=True),
         ),
         migrations.AddField(
             model_name="backup",

@@ -22,10 +22,10 @@ from backups.models import Backup
 from databases.engines.base import Guard
 from databases.engines.command import Outcome, run_command
 from databases.engines.process import GRACE_S, Tool
-from databases.fields import unseal
 from databases.hooks import Command, Hooks, program_fault
 from databases.models import Database
 from jobs.errors import BackupError
+from jobs.fields import unseal
 from jobs.lease import JobCancelled, Lease, LeaseLost
 from jobs.models import Status
 from notifications.models import Severity

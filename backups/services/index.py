@@ -26,8 +26,8 @@ from backups.pipeline.keys import generate_identity, recipient_of
 from backups.pipeline.reader import read_digests
 from backups.selectors import stored_copy
 from databases.engines.base import Parent, Readable
-from databases.fields import unseal
 from jobs.errors import BackupError
+from jobs.fields import unseal
 from jobs.lease import Lease
 
 COMPRESSION = "zstd"

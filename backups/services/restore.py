@@ -12,10 +12,10 @@ from backups.services.chain import chain_of
 from backups.services.source import open_chain, require_key
 from databases.engines import registry
 from databases.engines.base import RestoreRequest
-from databases.fields import unseal
 from databases.models import Database
 from databases.services.build_engine import build_engine
 from jobs.errors import BackupError
+from jobs.fields import unseal
 from jobs.lease import Lease
 from jobs.models import OPEN, Status
 from jobs.services.ring import ring

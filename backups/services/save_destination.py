@@ -13,9 +13,9 @@ from backups.destinations import open_storage
 from backups.models import Copy, DatabaseDestination, Destination
 from backups.registry import other_objects
 from backups.storage.keys import validate_key
-from databases.fields import unseal
 from databases.models import RESERVED_IDS
 from jobs.errors import BackupError
+from jobs.fields import unseal
 
 logger = logging.getLogger(__name__)
 

@@ -14,8 +14,8 @@ from backups.services.index import require_index
 from backups.services.source import digests_of, open_plain
 from databases.engines import registry
 from databases.engines.base import Connection, Engine
-from databases.fields import unseal
 from jobs.errors import BackupError
+from jobs.fields import unseal
 from jobs.lease import Lease
 from jobs.models import OPEN, Status
 from jobs.services.ring import ring

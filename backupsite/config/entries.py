@@ -11,10 +11,10 @@ from backups.services.protect import protect_database
 from backups.services.save_destination import save_destination
 from backupsite.config.reading import Document, ValuePath
 from databases.engines import registry
-from databases.fields import unseal
 from databases.models import Database, Policy, default_encryption
 from databases.selectors import site_policy
 from databases.services.save_policy import save_policy
+from jobs.fields import unseal
 from packages.models import PackagePolicy
 from packages.selectors import package_policy
 from packages.services.save_policy import save_package_policy

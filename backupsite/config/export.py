@@ -16,9 +16,9 @@ from backupsite.config.entries import (
     default_of,
 )
 from databases.engines import registry
-from databases.fields import unseal
 from databases.models import Database, Policy
 from databases.selectors import site_policy
+from jobs.fields import unseal
 from jobs.models import Capacity
 from packages.models import PackagePolicy
 from packages.selectors import package_policy

@@ -24,12 +24,12 @@ from backups.services.schedule import unrecorded
 from backupsite.health.selectors import QUEUE_AGE, SEEN_WITHIN, oldest_runnable
 from backupsite.management.sealed import sealed_columns, tokens_of
 from databases.engines import registry
-from databases.fields import decrypt
 from databases.hooks import Hooks, program_fault
 from databases.models import Database
 from databases.selectors import site_policy
 from databases.services.beat import drift
 from jobs.errors import BackupError
+from jobs.fields import decrypt
 from jobs.selectors import alive
 
 OK, WARN, FAIL = "OK", "WARN", "FAIL"

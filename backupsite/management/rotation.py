@@ -9,8 +9,8 @@ from django.utils import timezone
 
 from backupsite import environment, keys
 from backupsite.management.sealed import Column, replace_token, sealed_columns, tokens_of
-from databases.fields import cipher
 from jobs.errors import BackupError
+from jobs.fields import cipher
 from jobs.models import Process
 
 ROUNDS = 5

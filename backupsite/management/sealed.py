@@ -7,7 +7,7 @@ from typing import Any
 from django.apps import apps
 from django.db.models import Model
 
-from databases.fields import EncryptedJSONField, Sealed
+from jobs.fields import EncryptedJSONField, Sealed
 
 BATCH = 200
 

@@ -3,8 +3,8 @@
 import django.core.validators
 from django.db import migrations, models
 
-import databases.fields
 import databases.models
+import jobs.fields
 
 
 class Migration(migrations.Migration):
@@ -48,7 +48,7 @@ class Migration(migrations.Migration):
                 ("username", models.CharField(blank=True, max_length=255)),
                 ("database_name", models.CharField(blank=True, max_length=255)),
                 ("options", models.JSONField(blank=True, default=dict)),
-                ("secrets", databases.fields.EncryptedJSONField(default=dict, editable=False)),
+                ("secrets", jobs.fields.EncryptedJSONField(default=dict, editable=False)),
                 ("secret_names", models.JSONField(default=list, editable=False)),
                 ("enabled", models.BooleanField(default=True)),
                 ("schedule", models.JSONField(blank=True, default=databases.models.inherit, null=True)),

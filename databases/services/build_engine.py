@@ -4,8 +4,8 @@ from django.conf import settings
 
 from databases.engines import registry
 from databases.engines.base import Connection, Engine
-from databases.fields import unseal
 from databases.models import Database
+from jobs.fields import unseal
 
 
 def build_engine(*, database: Database) -> Engine:

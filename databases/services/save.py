@@ -9,13 +9,13 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from databases.engines import registry
-from databases.fields import unseal
 from databases.hooks import hook_faults
 from databases.models import RESERVED_IDS, Compression, Database
 from databases.schedule import schedule_fault, timezone_fault
 from databases.services.beat import keep_in_step
 from databases.services.build_engine import build_engine
 from jobs.errors import BackupError
+from jobs.fields import unseal
 
 HIGHEST_LEVELS = {Compression.ZSTD.value: 19, Compression.GZIP.value: 9}  # zstd above 19 takes hundreds of MB
 

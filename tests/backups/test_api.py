@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 
 from backups.models import Backup, Restore, Verification
 from backups.pipeline.keys import generate_identity
-from databases.fields import unseal
+from jobs.fields import unseal
 from jobs.models import LogLine
 from tests.api import api, make_backup, make_database, make_destination
 

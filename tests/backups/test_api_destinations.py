@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from backups.models import Destination
-from databases.fields import unseal
 from databases.models import Database
+from jobs.fields import unseal
 from tests.api import api, make_backup, make_database, make_destination
 
 pytestmark = pytest.mark.django_db

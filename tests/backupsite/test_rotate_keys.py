@@ -13,9 +13,9 @@ from django.utils import timezone
 
 from backups.models import Destination
 from backupsite.management import rotation, sealed
-from databases.fields import unseal
 from databases.models import Database
 from jobs.errors import BackupError
+from jobs.fields import unseal
 from jobs.models import Process
 from jobs.services.report_alive import report_alive
 

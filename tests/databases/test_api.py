@@ -6,8 +6,8 @@ from django.test.utils import CaptureQueriesContext
 
 from backups.models import Backup
 from backups.pipeline.keys import generate_identity
-from databases.fields import unseal
 from databases.models import Database, Policy
+from jobs.fields import unseal
 from tests.api import api, make_backup, make_database, make_destination
 
 pytestmark = pytest.mark.django_db

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from databases.engines import registry
-from databases.fields import unseal
 from databases.models import Database
+from jobs.fields import unseal
 from tests.api import api, make_destination
 from tests.databases.bodies import BODIES, CANARY, body_of, registered, wrongs
 

@@ -12,10 +12,10 @@ from backups.destinations import open_storage
 from backups.models import Backup, Destination
 from backups.services.place import place_database
 from backups.services.save_destination import save_destination
-from databases.fields import unseal
 from databases.models import Database
 from databases.services.save import save_database
 from databases.services.save_policy import save_policy
+from jobs.fields import unseal
 from jobs.models import Status
 from jobs.services.sweep import sweep
 from tests.faults.conftest import Site

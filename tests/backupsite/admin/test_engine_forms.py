@@ -9,10 +9,10 @@ from django.test import Client
 
 from backups.models import Backup, Destination, Restore
 from databases.engines import registry
-from databases.fields import unseal
 from databases.models import Database
 from databases.services.save import save_database
 from jobs.admin.forms import SecretField
+from jobs.fields import unseal
 from tests.databases.bodies import BODIES, CANARY, body_of, registered
 
 LogIn = Callable[[str], Client]

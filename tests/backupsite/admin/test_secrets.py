@@ -7,8 +7,8 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client
 
 from backups.models import Destination
-from databases.fields import unseal
 from databases.models import Database
+from jobs.fields import unseal
 
 CANARY = "canary-7f3a9b"
 

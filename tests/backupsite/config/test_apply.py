@@ -14,10 +14,10 @@ from backupsite.config.apply import Change, apply_document
 from backupsite.config.export import export_config
 from backupsite.config.reading import ConfigRefused, read_file, read_text
 from backupsite.config.shape import schema
-from databases.fields import unseal
 from databases.models import Database, Policy
 from databases.services.save import save_database
 from databases.services.save_policy import save_policy
+from jobs.fields import unseal
 from jobs.selectors import max_parallel_jobs
 from packages.models import PackagePolicy
 from tests.api import make_backup, make_database

@@ -8,8 +8,8 @@ from backups.models import Destination
 from backupsite.config.apply import apply_document
 from backupsite.config.from_environment import read_environment
 from backupsite.config.reading import ConfigRefused
-from databases.fields import unseal
 from databases.models import Database, Policy
+from jobs.fields import unseal
 
 pytestmark = pytest.mark.django_db
 
