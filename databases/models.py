@@ -76,6 +76,8 @@ class Policy(models.Model):
     keep_yearly = _limit(_("Keep one backup for each of so many years."))
     failed_days = _limit(_("Forget failed and cancelled backups after this many days."), default=30)
     compression = models.CharField(max_length=4, choices=Compression.choices, default=Compression.ZSTD)
+    verify_within_days = _limit(_("Read every copy again within so many days."), default=30)
+    drill_within_days = _limit(_("Tell of a Database that has no backup proven within so many days."))
     managed = models.BooleanField(default=False, editable=False)  # comes from config.yaml
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -132,3 +134,28 @@ class Database(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class MaskingRule(models.Model):
+    """What a restore into this Database does to a column before anybody can read it."""
+
+    class Method(models.TextChoices):
+        NULL = "null", _("null")
+        FIXED = "fixed", _("a fixed value")
+        HASH = "hash", _("a hash")
+        FAKE = "fake", _("a made-up value")
+
+    database = models.ForeignKey(Database, on_delete=models.CASCADE, related_name="masking_rules")
+    item = models.CharField(max_length=255, help_text=_("Table or collection, as schema.table or database.collection."))
+    column = models.CharField(max_length=255, help_text=_("Column, or path of a field."))
+    method = models.CharField(max_length=5, choices=Method.choices)
+    value = models.CharField(max_length=1000, blank=True, help_text=_("The fixed value, or what kind is made up."))
+
+    class Meta:
+        ordering = ["database", "item", "column"]
+        constraints = [
+            models.UniqueConstraint(fields=["database", "item", "column"], name="databases_column_masked_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.item}.{self.column}"

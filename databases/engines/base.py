@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
+from databases.engines.proof import Comparison, Mask, ScratchRequest
 from jobs.errors import BackupError
 
 
@@ -167,7 +168,8 @@ class RestoreRequest:
 
     `include` names what to restore (empty: everything). `delete_extra` removes what the target holds and the backup
     does not, for engines that support it. `leave_out` are the site's own destinations: what is stored there is never
-    overwritten or deleted.
+    overwritten or deleted. `masking` is done before anybody else can read what was restored; when it fails, the restore
+    fails and leaves nothing that could be read.
     """
 
     guard: Guard
@@ -175,6 +177,7 @@ class RestoreRequest:
     include: tuple[str, ...] = ()
     delete_extra: bool = False
     leave_out: tuple[StoredPlace, ...] = ()
+    masking: tuple[Mask, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -205,7 +208,9 @@ class Engine(ABC):
     needs_index: ClassVar[bool] = False  # whether its incrementals compare with the index of their parent
     default_port: ClassVar[int | None] = None  # what an empty port means
     tools_hint: ClassVar[str] = ""  # how to install the tools where `tools` finds none
-    supports: ClassVar[frozenset[str]]  # of {"full", "selective", "incremental", "restore", "delete_extra", "drill"}
+    supports: ClassVar[
+        frozenset[str]
+    ]  # of {"full", "selective", "incremental", "restore", "delete_extra", "drill", "masking"}
 
     def __init__(self, connection: Connection, options: Any, settings: Mapping[str, Any] | None = None) -> None:
         """`options` is an `Options`; `settings` are the host's (tool folders), not the Database's."""
@@ -302,3 +307,40 @@ class Engine(ABC):
     @abstractmethod
     def restore(self, chain: Sequence[Source], request: RestoreRequest) -> RestoreReport:
         """Puts a chain (one full and its incrementals, oldest first) back. Fails loudly on the first error."""
+
+    # What drills ask. An engine that says "drill" in `supports` gives all of it.
+
+    @classmethod
+    def scratch(cls, request: ScratchRequest) -> AbstractContextManager["Engine"]:
+        """A throw-away target: an engine that `restore` can fill. Leaving the context removes it, whatever happened.
+
+        Raises BackupError(code="no_scratch") where none can be made: no server was given and the engine has none.
+        """
+        raise _no_drills(cls)
+
+    @classmethod
+    def remove_scratch(cls, request: ScratchRequest) -> None:
+        """Removes what a drill that was killed has left behind under this name; nothing there is no error."""
+        raise _no_drills(cls)
+
+    def compare(self, manifest: Mapping[str, Any], guard: Guard) -> Comparison:
+        """What this Database holds, against the manifest of the backup that was restored into it."""
+        raise _no_drills(type(self))
+
+    @classmethod
+    def assertion_fault(cls, query: Any) -> str:
+        """What is wrong with the query of an assertion (JSON), in a sentence; empty when nothing is. Asks nobody."""
+        raise _no_drills(cls)
+
+    def evaluate(self, query: Any, guard: Guard) -> bool | int | float | None:
+        """The answer to an assertion's query, without changing anything. Raises BackupError(code="assertion")."""
+        raise _no_drills(type(self))
+
+    @classmethod
+    def mask_fault(cls, mask: Mask) -> str:
+        """What is wrong with a masking rule, in a sentence; empty when nothing is. Asks nobody."""
+        return f"{cls.label} restores mask nothing."
+
+
+def _no_drills(engine: type[Engine]) -> BackupError:
+    return BackupError(f"{engine.label} backups cannot be drilled.", code="unsupported", permanent=True)

@@ -1,0 +1,35 @@
+"""What we promise about a Database: its backups, where they are, and the runs that read them."""
+
+from backups.models.backup import Backup, Copy, make_backup_id
+from backups.models.destination import DatabaseDestination, Destination, make_destination_id
+from backups.models.drill import Drill, DrillOverdue, DrillPlan, DrillSlot, Pick, make_drill_id
+from backups.models.runs import CopyJob, Restore, Verification, make_copy_id, make_restore_id, make_verification_id
+from backups.models.safety import Approval, KitDownload, make_approval_id
+from backups.models.schedule import Overdue, Retained, Slot
+
+__all__ = [
+    "Approval",
+    "Backup",
+    "Copy",
+    "CopyJob",
+    "DatabaseDestination",
+    "Destination",
+    "Drill",
+    "DrillOverdue",
+    "DrillPlan",
+    "DrillSlot",
+    "KitDownload",
+    "Overdue",
+    "Pick",
+    "Restore",
+    "Retained",
+    "Slot",
+    "Verification",
+    "make_approval_id",
+    "make_backup_id",
+    "make_copy_id",
+    "make_destination_id",
+    "make_drill_id",
+    "make_restore_id",
+    "make_verification_id",
+]
