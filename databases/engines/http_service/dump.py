@@ -8,7 +8,6 @@ from typing import Any
 from databases.engines.base import Connection, DumpRequest
 from databases.engines.http_service.answer import Answer, server_of
 from databases.engines.http_service.credentials import credentials_of
-from databases.engines.http_service.egress import resolve
 from databases.engines.http_service.ending import nothing_leads
 from databases.engines.http_service.faults import moment
 from databases.engines.http_service.manifest import TAGGED, begun, tag
@@ -16,6 +15,7 @@ from databases.engines.http_service.options import HttpOptions, names_in
 from databases.engines.http_service.paging import Pages, Tally
 from databases.engines.http_service.urls import origin_of
 from databases.engines.http_service.wire import TOOL_VERSION, Wire
+from jobs.egress import resolve
 from jobs.errors import BackupError
 
 EXTENSION = ".ndjson"

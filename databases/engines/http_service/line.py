@@ -5,7 +5,7 @@ import threading
 from collections.abc import Sequence
 from contextlib import suppress
 
-from databases.engines.http_service.egress import Reached
+from jobs.egress import Reached
 
 
 class Line:

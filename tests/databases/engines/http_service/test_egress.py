@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from databases.engines.base import DumpRequest
-from databases.engines.http_service.egress import allowed_networks, is_allowed, resolve
+from jobs.egress import allowed_networks, is_allowed, resolve
 from jobs.errors import BackupError
 from tests.contracts.engines import RecordingGuard
 from tests.databases.engines.http_service.services import dumped, engine_for
