@@ -15,7 +15,7 @@ import pymongo
 from pymongo.errors import PyMongoError
 
 from tests.servers.mongodb_programs import mongo_tools, mongod
-from tests.servers.process import ServerError, answers, free_port, running
+from tests.servers.process import MONGODB_PORTS, ServerError, answers, free_port, running
 from tests.servers.tls import TlsFiles, make_tls_files
 
 CERTIFICATE_USER = "certified"  # with TLS on: the common name of the client certificate
@@ -71,7 +71,7 @@ def start_mongodb(folder: Path, *, ssl: bool = False) -> Iterator[MongoServer]:
     (folder / "data").mkdir(parents=True)
     try:
         tls = make_tls_files(folder / "tls", client=CERTIFICATE_USER) if ssl else None
-        port, password = free_port(), secrets.token_urlsafe(18)
+        port, password = free_port(ports=MONGODB_PORTS), secrets.token_urlsafe(18)
         command = _command(program, folder, port, tls)
         with running(command, log=folder / "log", ready=lambda: answers(port), env=_environment()) as process:
             _initiate(port, tls, password)

@@ -14,16 +14,20 @@ class ServerError(RuntimeError):
     """A test server did not start; the message holds the end of its own log."""
 
 
-def free_port(count: int = 1) -> int:
+PORTS = range(20000, 31000)
+MONGODB_PORTS = range(31000, 32000)  # pyproject.toml knows a socket to MongoDB by them
+
+
+def free_port(count: int = 1, *, ports: range = PORTS) -> int:
     """The first of `count` free consecutive TCP ports on loopback.
 
     Drawn from below the kernel's ephemeral range, so that no outgoing connection takes it before the server does.
     """
     for _ in range(200):
-        first = random.SystemRandom().randrange(20000, 32000)
+        first = random.SystemRandom().choice(ports)
         if all(_is_free(port) for port in range(first, first + count)):
             return first
-    raise ServerError("No free port on 127.0.0.1 between 20000 and 32000.")
+    raise ServerError(f"No free port on 127.0.0.1 between {ports.start} and {ports.stop}.")
 
 
 def _is_free(port: int) -> bool:

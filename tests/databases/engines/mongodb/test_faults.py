@@ -60,8 +60,6 @@ def test_passwords_with_any_characters_log_in(password: str, mongodb_server: Mon
         ({}, {"tls": True}, "tls"),
     ],
 )
-# The driver leaves the socket of a handshake that was given up to the garbage collector.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
 def test_each_fault_of_a_connection_has_its_own_code_and_hint(
     changes: dict[str, Any], options: dict[str, Any], code: str, mongodb_server: MongoServer
 ) -> None:
@@ -119,7 +117,6 @@ def frozen(tmp_path: Path) -> Any:
         os.kill(server.pid, signal.SIGCONT)
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_a_job_on_a_server_that_hangs_can_be_stopped_at_once(frozen: MongoServer) -> None:
     reason = BackupError("stalled", code="stalled")
     with pytest.raises(BackupError) as raised:
