@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import OuterRef, QuerySet, Subquery
 
-from backups.models import Backup, Copy, Destination, Restore, Slot, Verification
+from backups.models import Backup, Copy, DatabaseDestination, Destination, Restore, Slot, Verification
 from backups.registry import readers
 from databases.engines import registry
 from databases.engines.base import StoredPlace
@@ -46,17 +46,34 @@ def stored_artefacts() -> QuerySet[Copy]:
     return stored.select_related("backup").defer("backup__manifest").order_by("-backup__finished_at", "-pk")
 
 
-def stored_copy(backup: Backup) -> Copy:
-    """The copy to read. Raises BackupError(code="vanished") when none is stored."""
-    copy = backup.copies.filter(state=Copy.State.STORED).select_related("destination").order_by("pk").first()
-    if copy is None:
-        raise BackupError(
-            f"{backup.pk} has no stored copy to read.",
-            code="vanished",
-            permanent=True,
-            hint="The backup is not completed, or its artefact was deleted or quarantined.",
-        )
-    return copy
+def readable_copies(backup: Backup, *, queue: str | None = None) -> list[Copy]:
+    """Its stored copies, the nearest first: what is in order before what was found at fault, a disk before S3, and
+    then as the Database names them. For a run of a `queue`, folders that only another host has come last."""
+    named = DatabaseDestination.objects.filter(database=backup.database_id, destination=OuterRef("destination"))
+    stored = backup.copies.filter(state=Copy.State.STORED).annotate(position=Subquery(named.values("position")[:1]))
+
+    def distance(copy: Copy) -> tuple[bool, bool, bool, int, int]:
+        there: Destination = copy.destination
+        position: int | None = getattr(copy, "position")  # noqa: B009  # annotated
+        elsewhere = queue is not None and there.queue not in ("", queue)
+        unnamed = 1 << 16  # more than a Database can name
+        order = unnamed if position is None else position
+        return bool(there.fault), elsewhere, there.kind == Destination.Kind.S3, order, copy.pk
+
+    return sorted(stored.select_related("destination"), key=distance)
+
+
+def stored_copy(backup: Backup, *, destination: Destination | None = None) -> Copy:
+    """The copy to read: the nearest one, or the one at `destination`. Raises BackupError(code="vanished")."""
+    for copy in readable_copies(backup):
+        if destination is None or copy.destination_id == destination.pk:
+            return copy
+    raise BackupError(
+        f"{backup.pk} has no stored copy{f' at {destination.pk}' if destination else ' to read'}.",
+        code="vanished",
+        permanent=True,
+        hint="The backup is not completed, or its artefact was deleted or quarantined.",
+    )
 
 
 def readers_of(backup: Backup) -> list[str]:
