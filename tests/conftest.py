@@ -12,7 +12,8 @@ import pytest
 
 from tests.servers import keeper
 from tests.servers.apt import Missing
-from tests.servers.fetch import browser, prometheus_program
+from tests.servers.ceph import CephServer
+from tests.servers.fetch import browser, ceph_root, prometheus_program
 from tests.servers.mongodb import MongoServer
 from tests.servers.postgres import PostgresServer
 from tests.servers.records import RecordsServer, start_records
@@ -130,6 +131,18 @@ def s3() -> S3Server:
 def s3_bucket(s3: S3Server) -> str:
     """A new empty bucket."""
     return s3.make_bucket()
+
+
+@pytest.fixture(scope="session")
+def ceph() -> CephServer:
+    """An S3 store with Object Lock and versions. It takes half a minute to start: for one module only."""
+    try:
+        ceph_root()
+    except Missing as missing:
+        pytest.skip(str(missing))
+    found = _shared("ceph")
+    assert isinstance(found, CephServer)
+    return found
 
 
 @pytest.fixture

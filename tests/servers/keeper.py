@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.servers.apt import Missing
+from tests.servers.ceph import start_ceph
 from tests.servers.fetch import REPOSITORY, locked
 from tests.servers.mongodb import start_mongodb
 from tests.servers.postgres import start_postgres
@@ -35,13 +36,15 @@ def _start(kind: str, folder: Path) -> AbstractContextManager[Any]:
             return start_mongodb(folder, ssl=version == "tls")
         case "redis":
             return start_redis(folder)
+        case "ceph":
+            return start_ceph(folder)
     raise ValueError(kind)
 
 
 def shared(kind: str, room: Path, owner: int) -> Any:
     """The server of that kind in this test run, started now if nobody did before.
 
-    Kinds are `postgres-18` and other versions, `mongodb`, `mongodb-tls`, `s3` and `redis`.
+    Kinds are `postgres-18` and other versions, `mongodb`, `mongodb-tls`, `s3`, `ceph` and `redis`.
     """
     answer, failure = room / f"{kind}.pickle", room / f"{kind}.failed"
     with locked(room / f"{kind}.lock"):
