@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import OuterRef, QuerySet, Subquery
 
-from backups.models import Backup, Copy, DatabaseDestination, Destination, Restore, Slot, Verification
+from backups.models import Backup, Copy, DatabaseDestination, Destination, Drill, Restore, Slot, Verification
 from backups.registry import readers
 from databases.engines import registry
 from databases.engines.base import StoredPlace
@@ -87,7 +87,7 @@ def backups_being_read() -> set[str]:
 
 
 def _readings() -> list[QuerySet[Any]]:
-    own = [model._default_manager.filter(status__in=OPEN) for model in (Restore, Verification)]
+    own = [model._default_manager.filter(status__in=OPEN) for model in (Restore, Verification, Drill)]
     return [*(runs.values_list("backup_id", "pk") for runs in own), *readers()]
 
 
@@ -132,6 +132,11 @@ def recipients_of(database: Database) -> tuple[str, ...]:
 def identities_for(identity: Any) -> tuple[str, ...]:
     """The age secret keys a run may use: the one given with its request, else the site's own (there may be none)."""
     return (identity,) if identity else tuple(settings.BACKUPSITE_AGE_IDENTITIES)
+
+
+def drill_identities_for(identity: Any) -> tuple[str, ...]:
+    """As `identities_for`, and the keys that only drills may use."""
+    return (identity,) if identity else (*identities_for(None), *settings.BACKUPSITE_DRILL_IDENTITIES)
 
 
 def collections_of(database: Database) -> tuple[str, ...]:

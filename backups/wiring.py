@@ -1,7 +1,21 @@
 """What this room hands to the life cycle: a runner per kind of job, and its sweep steps."""
 
-from backups.models import Backup, Restore, Verification
-from backups.services import forget_slots, look, overdue, prune, restore, retain, run, schedule, verify
+from backups.models import Backup, Drill, Restore, Verification
+from backups.services import (
+    drill,
+    drill_overdue,
+    drill_schedule,
+    forget_slots,
+    look,
+    overdue,
+    prune,
+    restore,
+    retain,
+    run,
+    schedule,
+    scratch,
+    verify,
+)
 from jobs.registry import JobKind, register_kind, register_sweep_step
 
 
@@ -9,8 +23,12 @@ def register() -> None:
     register_kind(JobKind(Backup.kind, Backup, run.run_backup, run.may_start, run.ended))
     register_kind(JobKind(Restore.kind, Restore, restore.run_restore, restore.may_start, restore.ended))
     register_kind(JobKind(Verification.kind, Verification, verify.run_verification, verify.may_start, verify.ended))
+    register_kind(JobKind(Drill.kind, Drill, drill.run_drill, drill.may_start, drill.ended, drill.has_room))
     register_sweep_step("slots", schedule.ensure_slots)
     register_sweep_step("overdue", overdue.tell_overdue)
+    register_sweep_step("drill_slots", drill_schedule.ensure_drill_slots)
+    register_sweep_step("drill_overdue", drill_overdue.tell_drill_overdue)
+    register_sweep_step("remove_scratches", scratch.remove_left_scratches, slow=True)
     register_sweep_step("retain", retain.retain_due, slow=True)
     register_sweep_step("forget_old_slots", forget_slots.forget_old_slots, slow=True)
     register_sweep_step("look_at_destinations", look.look_at_destinations, slow=True)

@@ -95,6 +95,36 @@ def age_identities(folder: Path) -> list[str]:
     return _identity_lines(read_or_make(folder, path.name, _new_identity))
 
 
+def drill_identities() -> list[str]:
+    """age secret keys that only drills may use, for a server that holds none to restore with."""
+    found = environment.items("BACKUPSITE_DRILL_IDENTITY")
+    for identity in found:
+        try:
+            _recipient_of(identity)
+        except ImproperlyConfigured as error:
+            raise ImproperlyConfigured("BACKUPSITE_DRILL_IDENTITY: it is no age secret key.") from error
+    return found
+
+
+def report_key(folder: Path) -> str:
+    """The Ed25519 key, as PEM, with which the reports of drills are signed."""
+    given = environment.value("BACKUPSITE_REPORT_KEY")
+    if not given:
+        return read_or_make(folder, "report_key", _new_report_key)
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    try:
+        right = isinstance(load_pem_private_key(given.encode(), password=None), Ed25519PrivateKey)
+    except (ValueError, TypeError):
+        right = False
+    if not right:
+        raise ImproperlyConfigured(
+            "BACKUPSITE_REPORT_KEY: it is no Ed25519 key in PEM (openssl genpkey -algorithm ed25519)."
+        )
+    return given
+
+
 def age_recipients(folder: Path, identities: list[str]) -> list[str]:
     """The public keys that backups are encrypted to when a Database names none."""
     given = environment.items("BACKUPSITE_AGE_RECIPIENTS")
@@ -119,6 +149,14 @@ def _new_identity() -> str:
     from backups.pipeline.keys import generate_identity
 
     return generate_identity()[0]
+
+
+def _new_report_key() -> str:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+    key = Ed25519PrivateKey.generate()
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode().strip()
 
 
 def _recipient_of(identity: str) -> str:

@@ -29,6 +29,8 @@ BACKUPSITE_LEASE_S = environment.number("BACKUPSITE_LEASE", 60, minimum=6)
 BACKUPSITE_SWEEP_S = environment.number("BACKUPSITE_SWEEP_INTERVAL", 20, minimum=1)
 # A Database that was due so long ago and has no good backup since is told of.
 BACKUPSITE_OVERDUE_S = environment.number("BACKUPSITE_OVERDUE", 2 * 3600, minimum=60)
+# Events and the messages made of them are kept so long.
+BACKUPSITE_KEEP_EVENTS_DAYS = environment.number("BACKUPSITE_KEEP_EVENTS", 180, minimum=1)
 BACKUPSITE_STALL_TIMEOUT_S = environment.number("BACKUPSITE_STALL_TIMEOUT", 30 * 60, minimum=1)
 BACKUPSITE_MAX_DURATION_S = environment.number("BACKUPSITE_MAX_DURATION", 24 * 3600, minimum=1)
 BACKUPSITE_LOCK_TIMEOUT_S = environment.number("BACKUPSITE_LOCK_TIMEOUT", 60, minimum=1)
@@ -41,6 +43,10 @@ BACKUPSITE_HOOK_PROGRAMS = environment.paths("BACKUPSITE_HOOK_PROGRAMS")  # none
 BACKUPSITE_DEFAULT_ENCRYPTION = environment.choice("BACKUPSITE_ENCRYPTION", "none", allowed=("none", "age"))
 BACKUPSITE_AGE_IDENTITIES = keys.age_identities(KEYS_DIR)
 BACKUPSITE_AGE_RECIPIENTS = keys.age_recipients(KEYS_DIR, BACKUPSITE_AGE_IDENTITIES)
+BACKUPSITE_DRILL_IDENTITIES = keys.drill_identities()
+BACKUPSITE_REPORT_KEY = keys.report_key(KEYS_DIR)
+# Drills of a whole fleet may be due at the same minute: they leave the other places to backups.
+BACKUPSITE_MAX_PARALLEL_DRILLS = environment.number("BACKUPSITE_MAX_PARALLEL_DRILLS", 1, minimum=1)
 BACKUPSITE_WORKER_QUEUES = environment.items("BACKUPSITE_WORKER_QUEUES", "jobs")
 BACKUPSITE_METRICS_TOKEN = environment.value("BACKUPSITE_METRICS_TOKEN")
 BACKUPSITE_METRICS_OPEN = environment.choice("BACKUPSITE_METRICS_OPEN", "false", allowed=("true", "false")) == "true"

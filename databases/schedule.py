@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from heapq import merge
 from itertools import groupby, islice, takewhile
 from typing import Any
@@ -71,6 +72,12 @@ def next_runs(schedule: Any, timezone: str, *, after: datetime, count: int = 5) 
     zone = ZoneInfo(timezone)
     series = [_due(expression, after.astimezone(zone)) for expression in crons(schedule)]
     return [due for due, _ in islice(groupby(merge(*series)), count)]
+
+
+@lru_cache(maxsize=20_000)
+def next_due(crons: tuple[str, ...], timezone: str, after: datetime) -> datetime | None:
+    """Asked every round for every Database, and changes once a run: remembered."""
+    return next(iter(next_runs(list(crons), timezone, after=after, count=1)), None)
 
 
 def latest_runs(schedule: Any, timezone: str, *, after: datetime, until: datetime, count: int) -> list[datetime]:

@@ -77,7 +77,7 @@ class Lease:
         self._wake.set()
         self._thread.join()
         _held.discard(self)
-        self._write_log()
+        self.write_log()
 
     # What the run calls
 
@@ -159,7 +159,7 @@ class Lease:
                 if self._stop.is_set():
                     return
                 self._wake.clear()
-                self._write_log()
+                self.write_log()
                 self._renew()
                 self._watch()
                 if self._reason is not None and time.monotonic() > max(self._told_at, self._unwound_by) + UNWIND_S:
@@ -172,10 +172,11 @@ class Lease:
         """The run hangs where nothing reaches it. Without a heartbeat its lease runs out, and the row is ended."""
         logger.error("%s was told to stop and did not within %.0f s: %s", self.job.pk, UNWIND_S, type(reason).__name__)
         self.log(f"The run was told to stop and hangs: {reason}")
-        self._write_log()
+        self.write_log()
         _end_stuck()
 
-    def _write_log(self) -> None:
+    def write_log(self) -> None:
+        """Writes what was said so far; the heartbeat does so by itself."""
         with self._lock:
             lines, self._lines = self._lines, []
         try:

@@ -8,6 +8,10 @@ from jobs.lease import Lease
 from jobs.models import Job
 
 
+def _always() -> bool:
+    return True
+
+
 @dataclass(frozen=True)
 class JobKind:
     """One kind of job.
@@ -15,7 +19,8 @@ class JobKind:
     `run(job, lease)` does the work of one attempt and returns the fields that `completed` sets; it raises
     `BackupError` for an expected failure. `may_start(job)` says, inside the claim's transaction, whether the job's
     turn has come. `ended(job)` is called inside the transaction that ended an attempt, whatever the outcome
-    (`job.status` tells); it writes rows only.
+    (`job.status` tells); it writes rows only. `has_room()` says, in the same transaction as `may_start` and before it,
+    whether one more of this kind may run at all.
     """
 
     name: str
@@ -23,6 +28,7 @@ class JobKind:
     run: Callable[[Any, Lease], dict[str, Any]]
     may_start: Callable[[Any], bool]
     ended: Callable[[Any], None]
+    has_room: Callable[[], bool] = _always
 
 
 _kinds: dict[str, JobKind] = {}

@@ -66,7 +66,7 @@ def download(*, backup: Backup, request: Request, decrypt: bool = False) -> Http
 
 def _file_to_read(backup: Backup, *, decrypt: bool) -> StoredFile:
     if decrypt:
-        readable(backup=backup, identity="")
+        readable(backup=backup, identities=identities_for(""))
     copy = stored_copy(backup)
     return StoredFile(copy.destination, copy.key, backup.size or 0, backup.sha256)
 

@@ -9,7 +9,7 @@ from django.db.models import Q
 from backups.models import Backup, Restore
 from backups.selectors import identities_for, stored_copy, stored_places
 from backups.services.chain import chain_of
-from backups.services.source import open_chain, require_key
+from backups.services.source import KEY_HINT, open_chain, require_key
 from databases.engines import registry
 from databases.engines.base import RestoreRequest
 from databases.models import Database
@@ -49,7 +49,7 @@ def request_restore(
     registry.engine_class(backup.engine).require_restorable(manifest, include=include, delete_extra=delete_extra)
     with transaction.atomic():
         backup = Backup.objects.select_for_update().get(pk=backup.pk)
-        readable(backup=backup, identity=identity)
+        readable(backup=backup, identities=identities_for(identity))
         restore = Restore.objects.create(
             backup=backup,
             backup_label=backup.pk,
@@ -66,7 +66,7 @@ def request_restore(
     return restore
 
 
-def readable(*, backup: Backup, identity: str) -> None:
+def readable(*, backup: Backup, identities: Sequence[str], hint: str = KEY_HINT) -> None:
     """Raises BackupError: wrong_state, vanished, missing_key, when the backup's plain bytes cannot be had."""
     if backup.status != Status.COMPLETED:
         raise BackupError(
@@ -82,7 +82,7 @@ def readable(*, backup: Backup, identity: str) -> None:
         )
     for part in chain:
         stored_copy(part)
-        require_key(part, identities_for(identity))
+        require_key(part, identities, hint)
 
 
 def may_start(restore: Restore) -> bool:

@@ -4,7 +4,6 @@ import logging
 import time
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from functools import lru_cache
 from hashlib import sha256
 
 from django.db import Error as DatabaseFault
@@ -16,7 +15,7 @@ from backups.models import Backup, Slot
 from backups.services.request import request_backup
 from databases.blackouts import free_after
 from databases.models import Database, Policy
-from databases.schedule import latest_runs, next_runs
+from databases.schedule import latest_runs, next_due
 from databases.selectors import can_be_followed, schedule_of, site_policy
 from jobs.errors import BackupError
 from jobs.models import OPEN
@@ -26,6 +25,7 @@ logger = logging.getLogger(__name__)
 ROUND_S = 0.8  # of a round of the sweeper, in which leases and rings wait meanwhile
 LATE = timedelta(minutes=2)
 PAUSED = "schedules are paused"
+MISSED = "missed: nothing was running to start it"
 REMEMBERED = 50  # due times of one outage that are recorded as missed, the newest
 
 
@@ -94,14 +94,8 @@ def _is_due(database: Database, policy: Policy, now: datetime) -> bool:
     crons = schedule_of(database, policy)
     if not crons:
         return False
-    due = _next_due(tuple(crons), database.timezone, _since(database, now))
+    due = next_due(tuple(crons), database.timezone, _since(database, now))
     return due is not None and due <= now
-
-
-@lru_cache(maxsize=20_000)
-def _next_due(crons: tuple[str, ...], zone: str, after: datetime) -> datetime | None:
-    """Asked every round for every Database, and changes once a run: remembered."""
-    return next(iter(next_runs(list(crons), zone, after=after, count=1)), None)
 
 
 def _ensure(database: Database, policy: Policy, now: datetime) -> int:
@@ -158,8 +152,7 @@ def _skip(database: Database, due: datetime, reason: str) -> int:
 
 def _miss(database: Database, missed: Iterable[datetime]) -> int:
     """Due times before the newest one, at which nobody looked: one run stands for all of them."""
-    reason = "missed: nothing was running to start it"
-    return _record(Slot(database=database, due_at=due, outcome=Slot.Outcome.SKIPPED, reason=reason) for due in missed)
+    return _record(Slot(database=database, due_at=due, outcome=Slot.Outcome.SKIPPED, reason=MISSED) for due in missed)
 
 
 def _record(slots: Iterable[Slot]) -> int:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from backups.destinations import open_storage
-from backups.models import Backup, Copy
+from backups.models import Backup, Copy, Destination
 from backups.pipeline.decode import DecodedReader, decode
 from backups.pipeline.encode import Check, Digests, no_check
 from backups.selectors import stored_copy
@@ -14,6 +14,8 @@ from backups.services.index import open_index
 from databases.engines.base import Readable
 from jobs.errors import BackupError
 from jobs.lease import Lease
+
+KEY_HINT = "Give the age secret key with the request (identity)."
 
 
 class Reading:
@@ -90,7 +92,7 @@ def digests_of(backup: Backup) -> Digests:
 def require_key(
     backup: Backup,
     identities: Sequence[str],
-    hint: str = "Give the age secret key with the request (identity).",
+    hint: str = KEY_HINT,
 ) -> None:
     """Raises BackupError(code="missing_key") when the backup is encrypted and there is nothing to open it with."""
     if backup.encryption == "age" and not identities:
@@ -110,13 +112,19 @@ def open_plain(*, backup: Backup, copy: Copy, identities: Sequence[str], lease: 
 
 
 @contextmanager
-def open_chain(*, chain: Sequence[Backup], identities: Sequence[str], lease: Lease) -> Iterator[list[PlainSource]]:
-    """A chain, oldest first, as a restore reads it. Raises as `open_plain` does."""
+def open_chain(
+    *, chain: Sequence[Backup], identities: Sequence[str], lease: Lease, destination: Destination | None = None
+) -> Iterator[list[PlainSource]]:
+    """A chain, oldest first, as a restore reads it: the copies at `destination`, else the nearest ones.
+
+    Raises as `open_plain` does.
+    """
     reading = Reading(lease, len(chain))
     with ExitStack() as stack:
         yield [
-            stack.enter_context(closing(_source(backup, stored_copy(backup), identities, lease, reading)))
+            stack.enter_context(closing(_source(backup, copy, identities, lease, reading)))
             for backup in chain
+            for copy in [stored_copy(backup, destination=destination)]
         ]
 
 

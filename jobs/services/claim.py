@@ -36,7 +36,7 @@ def _claim(kind: JobKind, job_id: str, worker: str, token: uuid.UUID) -> Lease |
     Capacity.objects.select_for_update().get_or_create(pk=1)
     rows = kind.model._default_manager.filter(pk=job_id, status=Status.PENDING)
     job: Job | None = rows.select_for_update(skip_locked=connection.features.has_select_for_update_skip_locked).first()
-    if job is None or running() >= max_parallel_jobs() or not kind.may_start(job):
+    if job is None or running() >= max_parallel_jobs() or not kind.has_room() or not kind.may_start(job):
         return None
     won = rows.update(
         status=Status.IN_PROGRESS,

@@ -30,6 +30,8 @@ def ring_waiting(limit: int = 20) -> int:
     """
     rung = 0
     for kind in all_kinds():
+        if not kind.has_room():
+            continue
         pending = kind.model._default_manager.filter(status=Status.PENDING).order_by("created_at", "pk")
         for job in islice(filter(kind.may_start, pending), limit):
             if not _publish(kind.name, job.pk, job.queue):
