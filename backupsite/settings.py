@@ -38,6 +38,8 @@ BACKUPSITE_ENGINE_SETTINGS = {
     "pg_bin_dirs": environment.items("BACKUPSITE_PG_BIN_DIRS"),
     "mongo_bin_dirs": environment.items("BACKUPSITE_MONGO_BIN_DIRS"),
     "allowed_networks": environment.items("BACKUPSITE_ALLOWED_NETWORKS", "0.0.0.0/0,::/0"),
+    "sqlite_folders": environment.paths("BACKUPSITE_SQLITE_FOLDERS"),
+    "sqlite_temporary": str(DATA_DIR / "tmp"),
 }
 BACKUPSITE_HOOK_PROGRAMS = environment.paths("BACKUPSITE_HOOK_PROGRAMS")  # none: there are no hooks
 BACKUPSITE_DEFAULT_ENCRYPTION = environment.choice("BACKUPSITE_ENCRYPTION", "none", allowed=("none", "age"))
@@ -143,6 +145,8 @@ TEMPLATES = [
 ]
 
 DATABASES = {"default": database_settings(environment.value("DATABASE_URL"), DATA_DIR)}
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    BACKUPSITE_ENGINE_SETTINGS["sqlite_own"] = str(DATABASES["default"]["NAME"])
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_PASSWORD_VALIDATORS = [

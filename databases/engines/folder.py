@@ -13,10 +13,15 @@ FRESH_S = 5.0  # a folder this young may not be locked yet
 
 
 @contextmanager
-def secret_folder(prefix: str) -> Iterator[Path]:
-    """A new 0700 folder, which is removed at the end, as are those with this prefix that killed processes left."""
-    _remove_left(prefix)
-    with tempfile.TemporaryDirectory(prefix=prefix) as name, _in_use(name):
+def secret_folder(prefix: str, *, parent: str = "") -> Iterator[Path]:
+    """A new 0700 folder, which is removed at the end, as are those with this prefix that killed processes left.
+
+    It lies in `parent`, which is made, else where the host keeps its temporary files.
+    """
+    if parent:
+        Path(parent).mkdir(mode=0o700, parents=True, exist_ok=True)
+    _remove_left(prefix, Path(parent or tempfile.gettempdir()))
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=parent or None) as name, _in_use(name):
         yield Path(name)
 
 
@@ -39,8 +44,8 @@ def _in_use(folder: str) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _remove_left(prefix: str) -> None:
-    for folder in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
+def _remove_left(prefix: str, parent: Path) -> None:
+    for folder in parent.glob(f"{prefix}*"):
         try:
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         except OSError:

@@ -12,10 +12,11 @@ from databases.engines.http_service.engine import HttpEngine
 from databases.engines.mongodb.engine import MongoEngine
 from databases.engines.postgres.engine import PostgresEngine
 from databases.engines.s3_bucket.engine import S3BucketEngine
+from databases.engines.sqlite.engine import SqliteEngine
 from jobs.errors import BackupError
 
 ENGINES: dict[str, type[Engine]] = {
-    engine.kind: engine for engine in (PostgresEngine, MongoEngine, S3BucketEngine, HttpEngine)
+    engine.kind: engine for engine in (PostgresEngine, MongoEngine, S3BucketEngine, HttpEngine, SqliteEngine)
 }
 
 SHAPES: dict[str, tuple[type, ...]] = {
