@@ -95,6 +95,14 @@ class Archive:
             if member.type != "view" and member.database
         }
 
+    def checksums(self) -> dict[str, str]:
+        """CRC-64 of all documents of a collection, in hex; by the same names."""
+        return {
+            member.namespace: f"{self._contents[member.stored].crc if member.stored in self._contents else 0:016x}"
+            for member in self.members or ()
+            if member.type != "view" and member.database
+        }
+
     def finish(self) -> None:
         """Raises BackupError(code="structure") unless the whole archive has been fed."""
         if self.members is None:

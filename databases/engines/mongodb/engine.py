@@ -3,8 +3,9 @@
 The registry imports this for every web process: what imports pymongo is imported by the methods that need it.
 """
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from databases.engines.base import (
@@ -22,6 +23,7 @@ from databases.engines.base import (
 )
 from databases.engines.mongodb.options import MongoOptions, faults_of
 from databases.engines.mongodb.tools import HINT, clients, pick
+from databases.engines.proof import Comparison, ScratchRequest
 from jobs.errors import BackupError
 
 
@@ -36,9 +38,10 @@ class MongoEngine(Engine):
     connection_fields: ClassVar[frozenset[str]] = frozenset({"host", "port", "username", "password", "database_name"})
     default_port: ClassVar[int | None] = 27017
     tools_hint: ClassVar[str] = HINT
-    supports: ClassVar[frozenset[str]] = frozenset({"full", "selective", "restore"})
+    supports: ClassVar[frozenset[str]] = frozenset({"full", "selective", "restore", "drill"})
 
     options: MongoOptions
+    scratch_names: Mapping[str, str] | None = None  # of a scratch target: where each database of the backup goes
 
     @classmethod
     def tools(cls, settings: Mapping[str, Any]) -> tuple[str, ...]:
@@ -96,4 +99,49 @@ class MongoEngine(Engine):
 
         if len(chain) != 1:
             raise BackupError("A MongoDB backup has no increments.", code="unsupported", permanent=True)
-        return restore.restore(self.connection, self.options, self.settings, chain[0], request)
+        return restore.restore(
+            self.connection, self.options, self.settings, chain[0], request, scratch=self.scratch_names
+        )
+
+    @classmethod
+    @contextmanager
+    def scratch(cls, request: ScratchRequest) -> Iterator["MongoEngine"]:
+        from databases.engines.mongodb import scratch
+
+        server = scratch.require_server(request)
+        made = cls(replace(server.connection, database_name=""), server.options, server.settings)
+        made.scratch_names = scratch.names_for(request.manifest, request.name)
+        try:
+            yield made
+        finally:
+            scratch.remove(request)
+
+    @classmethod
+    def remove_scratch(cls, request: ScratchRequest) -> None:
+        from databases.engines.mongodb import scratch
+
+        scratch.remove(request)
+
+    def compare(self, manifest: Mapping[str, Any], guard: Guard) -> Comparison:
+        from databases.engines.mongodb import compare
+
+        return compare.compare(self.connection, self.options, self._names(manifest), manifest, guard)
+
+    def _names(self, manifest: Mapping[str, Any]) -> Mapping[str, str]:
+        """Where each database of a backup is here."""
+        from databases.engines.mongodb import scratch
+
+        if self.scratch_names is None and self.connection.database_name:
+            return scratch.names_for(manifest, self.connection.database_name)
+        return self.scratch_names or {}
+
+    @classmethod
+    def assertion_fault(cls, query: Any) -> str:
+        from databases.engines.mongodb import assertion
+
+        return assertion.fault_of(query)
+
+    def evaluate(self, query: Any, guard: Guard) -> int:
+        from databases.engines.mongodb import assertion
+
+        return assertion.evaluate(self.connection, self.options, self.scratch_names or {}, query, guard)

@@ -30,7 +30,8 @@ class Plan:
     """`wanted` are the archive's own names of what is written, `members` those of the target; `counts` are documents
     by the latter. `arguments` are mongorestore's. `exact`: the target has to hold these counts in the end.
 
-    `leftovers` are the target's collections that the backup lacks and that a complete replacement removes.
+    Of those that are `expiring` the server may have removed some by then. `leftovers` are the target's collections
+    that the backup lacks and that a complete replacement removes.
     """
 
     wanted: frozenset[str]
@@ -38,22 +39,33 @@ class Plan:
     counts: Mapping[str, int]
     members: tuple[Collection, ...]
     leftovers: tuple[Collection, ...]
+    expiring: frozenset[str]
     exact: bool
     notes: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Into:
+    """Where a restore goes: one `database`, or with an empty one each under its own name. `scratch` names the target
+    of each database of the backup; what it does not name is not restored anywhere."""
+
+    database: str = ""
+    scratch: Mapping[str, str] | None = None
+
+
 async def make_plan(
-    client: Client, database: str, members: Sequence[Member], manifest: Mapping[str, Any], request: RestoreRequest
+    client: Client, into: Into, members: Sequence[Member], manifest: Mapping[str, Any], request: RestoreRequest
 ) -> Plan:
     """Raises BackupError: nothing_matches, unsupported, target_not_empty."""
     wanted = _wanted(members, request.include)
-    renamed = _renaming(database, wanted)
-    there = [one for name in _databases(database, wanted) for one in await catalog.collections(client, name)]
+    renamed = _renaming(into, wanted)
+    targets = sorted({renamed.get(one.database, one.database) for one in wanted})
+    there = [one for name in targets for one in await catalog.collections(client, name)]
     written = tuple(Collection(renamed.get(one.database, one.database), one.name, one.type) for one in wanted)
     if not request.drop_existing:
         _require_free(there, written, chosen_only=bool(request.include))
     oplog = bool(manifest.get("oplog"))
-    replay = oplog and not (request.include or database)
+    replay = oplog and not (request.include or renamed or into.database)
     names = {one.namespace for one in wanted} | ({OPLOG} if replay else set())
     names |= {AUTH_VERSION} if _has_users(wanted) else set()
     arguments: list[str] = []
@@ -73,6 +85,9 @@ async def make_plan(
         counts=_counts(manifest, wanted, renamed),
         members=written,
         leftovers=tuple(lacking) if complete else (),
+        expiring=frozenset(
+            own.namespace for own, one in zip(written, wanted, strict=True) if '"expireAfterSeconds"' in one.metadata
+        ),
         exact=not replay,
         notes=tuple(notes),
     )
@@ -104,8 +119,10 @@ def _has_users(members: Sequence[Member]) -> bool:
     return any(is_users_or_roles(one.database, one.name) for one in members)
 
 
-def _renaming(database: str, wanted: Sequence[Member]) -> dict[str, str]:
-    sources = sorted({one.database for one in wanted})
+def _renaming(into: Into, wanted: Sequence[Member]) -> dict[str, str]:
+    sources, database = sorted({one.database for one in wanted}), into.database
+    if into.scratch is not None:
+        return _into_scratch(sources, into.scratch)
     if not database or sources in ([], [database]):
         return {}
     if len(sources) > 1:
@@ -118,8 +135,15 @@ def _renaming(database: str, wanted: Sequence[Member]) -> dict[str, str]:
     return {sources[0]: database}
 
 
-def _databases(database: str, wanted: Sequence[Member]) -> list[str]:
-    return [database] if database else sorted({one.database for one in wanted})
+def _into_scratch(sources: Sequence[str], scratch: Mapping[str, str]) -> dict[str, str]:
+    if unknown := [name for name in sources if name not in scratch]:
+        raise BackupError(
+            f"The archive holds the database {unknown[0]}, which the manifest does not name.",
+            code="unsupported",
+            permanent=True,
+            hint="It was created as the dump began. Drill a newer backup.",
+        )
+    return {name: scratch[name] for name in sources}
 
 
 def _require_free(there: Sequence[Collection], written: Sequence[Collection], *, chosen_only: bool) -> None:

@@ -12,7 +12,7 @@ from databases.engines.mongodb.filter import FilteredSource
 from databases.engines.mongodb.login import Login, login
 from databases.engines.mongodb.options import MongoOptions
 from databases.engines.mongodb.peek import PeekedSource
-from databases.engines.mongodb.plan import Plan, make_plan
+from databases.engines.mongodb.plan import Into, Plan, make_plan
 from databases.engines.mongodb.session import Client, ask
 from databases.engines.mongodb.tools import pick
 from databases.engines.process import PIPE, Tool, start
@@ -20,6 +20,7 @@ from jobs.errors import BackupError
 
 FINISHED = re.compile(r"\tfinished restoring (?P<name>.+) \((?P<count>\d+) documents?, (?P<failed>\d+) failures?\)\Z")
 TOTAL = re.compile(r"\t\d+ document\(s\) restored successfully\. (?P<failed>\d+) document\(s\) failed to restore\.\Z")
+EXPIRED = "{name} holds {found} of {expected} documents: the server removes those that have expired."
 
 
 class Reports:
@@ -42,6 +43,7 @@ def restore(
     settings: Mapping[str, Any],
     source: Source,
     request: RestoreRequest,
+    scratch: Mapping[str, str] | None = None,
 ) -> RestoreReport:
     """Not all or nothing: MongoDB has no transaction over a restore.
 
@@ -51,11 +53,11 @@ def restore(
     """
     guard = request.guard
     client = pick(settings)
-    peeked = PeekedSource(source)
+    peeked, into = PeekedSource(source), Into(connection.database_name, scratch)
     with login(connection, options) as who:
         plan = ask(
             who,
-            lambda asked: make_plan(asked, connection.database_name, peeked.members, source.manifest, request),
+            lambda asked: make_plan(asked, into, peeked.members, source.manifest, request),
             guard=guard,
         )
         wanted = FilteredSource(peeked, source.manifest, lambda member: member.namespace in plan.wanted)
@@ -72,7 +74,9 @@ def restore(
         _require_done(plan, reports)
         counts = _compare(who, plan, guard)
         _remove(who, plan, guard)
-    return RestoreReport(tool_version=client.text, counts=counts, notes=plan.notes)
+    fewer = [name for name in sorted(plan.expiring & counts.keys()) if (counts[name] or 0) < plan.counts[name]]
+    expired = tuple(EXPIRED.format(name=name, found=counts[name], expected=plan.counts[name]) for name in fewer)
+    return RestoreReport(tool_version=client.text, counts=counts, notes=plan.notes + expired)
 
 
 def _require_done(plan: Plan, reports: Reports) -> None:
@@ -106,7 +110,8 @@ def _compare(who: Login, plan: Plan, guard: Guard) -> dict[str, int | None]:
 
     found = ask(who, question, guard=guard)
     for name, count in found.items():
-        if plan.exact and count != plan.counts[name]:
+        expired = name in plan.expiring and (count or 0) < plan.counts[name]
+        if plan.exact and count != plan.counts[name] and not expired:
             raise _incomplete(f"{name} holds {count} documents, the backup holds {plan.counts[name]}.")
     return found
 

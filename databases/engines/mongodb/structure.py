@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from databases.engines.mongodb.archive import Archive, damaged
+from databases.engines.mongodb.contents import contents_of
 
 
 class MongoStructure:
     """Every collection whole, with the checksum of its documents (archive.py). The documents are not looked into.
 
-    With a manifest its counts have to be the archive's.
+    With a manifest its counts have to be the archive's; without one, in flight, the facts say what a drill compares.
     """
 
     def __init__(self, manifest: Mapping[str, Any] | None = None, archive: Archive | None = None) -> None:
@@ -27,7 +28,8 @@ class MongoStructure:
         for name, number in self._manifest.get("counts", {}).items():
             if number is not None and held.get(name) != number:
                 raise damaged(f"The archive holds {held.get(name, 'no')} documents of {name}, its manifest {number}.")
-        return {
+        facts: dict[str, Any] = {} if self._manifest else {"contents": contents_of(self._archive)}
+        return facts | {
             "format": "archive",
             "length": self._archive.length,
             "collections": len(self._archive.members or ()),
