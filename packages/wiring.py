@@ -2,6 +2,7 @@
 
 from backups.registry import register_objects, register_readers
 from jobs.registry import JobKind, register_kind, register_sweep_step
+from notifications.registry import register_page
 from packages.models import Package, PackageCopy
 from packages.selectors import members_being_read
 from packages.services import prune, retain, run, schedule
@@ -14,3 +15,4 @@ def register() -> None:
     register_sweep_step("package_slots", schedule.ensure_slots)
     register_sweep_step("retain_packages", retain.retain_packages)
     register_sweep_step("remove_packages", prune.remove_deleting, slow=True)
+    register_page("pkg_", "admin:packages_package_change")

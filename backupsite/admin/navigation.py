@@ -35,6 +35,17 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
             ]
         },
         {
+            "title": "Notifications",
+            "separator": True,
+            "items": [
+                item("Events", "notifications", "notifications_event_changelist"),
+                item("Channels", "campaign", "notifications_channel_changelist"),
+                item("Rules", "rule", "notifications_rule_changelist"),
+                item("Mutes", "notifications_off", "notifications_mute_changelist"),
+                item("Pings", "monitor_heart", "notifications_ping_changelist"),
+            ],
+        },
+        {
             "title": "Access",
             "separator": True,
             "items": [

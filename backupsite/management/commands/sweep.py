@@ -14,11 +14,13 @@ from django.db import connection
 
 from jobs.services.report_alive import report_alive
 from jobs.services.sweep import sweep, sweep_quickly, sweep_slowly
+from notifications.services.deliver import Postman, deliver_once
 
 logger = logging.getLogger(__name__)
 
-SLICED = ("slots", "overdue")  # steps that do a slice of much work; while they find some, rounds follow at once
+SLICED = ("slots", "overdue", "drill_slots", "drill_overdue")  # steps that do a slice of much work; while they find some, rounds follow at once
 TICK_S = 0.2
+DELIVER_S = 1.0  # between looks at the outbox
 
 
 class Command(BaseCommand):
@@ -32,12 +34,14 @@ class Command(BaseCommand):
 
     def handle(self, *, once: bool, **options: Any) -> None:
         if once:
-            changed = {name: count for name, count in sweep().items() if count}
+            done = {**sweep(), "deliver": deliver_once()}
+            changed = {name: count for name, count in done.items() if count}
             self.stdout.write(", ".join(f"{name}: {count}" for name, count in changed.items()) or "nothing to do")
             return
         signal.signal(signal.SIGTERM, self._ask_to_stop)
         signal.signal(signal.SIGINT, self._ask_to_stop)
         threading.Thread(target=_sweep_slowly, name="slow steps", daemon=True).start()
+        threading.Thread(target=_deliver, name="deliver", daemon=True).start()
         while self._goes_on():
             due = time.monotonic() + settings.BACKUPSITE_SWEEP_S
             if _round():
@@ -76,3 +80,18 @@ def _sweep_slowly() -> None:
         if changed := {name: count for name, count in sweep_slowly().items() if count}:
             logger.info("swept: %s", changed)
         time.sleep(settings.BACKUPSITE_SWEEP_S)
+
+
+def _deliver() -> None:
+    """Messages leave from here, whatever the steps of the sweep wait for; each channel has a thread of its own."""
+    postman = Postman()
+    while True:
+        try:
+            postman.round()
+        except DatabaseFault as fault:
+            logger.warning("the outbox cannot be read: %s", type(fault).__name__)
+            connection.close()
+        except Exception:
+            # A fault in one round must not end all notifications; it is logged and tried again.
+            logger.exception("a round of the outbox failed")
+        time.sleep(DELIVER_S)

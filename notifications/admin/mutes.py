@@ -1,0 +1,98 @@
+"""Mutes: silence for a time, by whom and why."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import URLPattern
+from django.utils import timezone
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from unfold.decorators import display
+
+from jobs.admin.forms import LinesField, PageForm
+from jobs.admin.pages import PageAdmin, posted, tell
+from jobs.roles import Role
+from jobs.templatetags.backupsite import distance, two_lines
+from notifications.admin.shown import database_choices
+from notifications.models import Mute
+from notifications.services.save_mute import mute, unmute
+
+
+class MuteForm(PageForm):
+    sections = (
+        (_("What"), _("Events are still recorded; nobody is told of them."), ("scope", "database_id", "kinds")),
+        (_("How long"), "", ("until", "reason")),
+    )
+
+    scope = forms.ChoiceField(choices=Mute.Scope.choices)
+    database_id = forms.ChoiceField(required=False, label=_("Database"))
+    kinds = LinesField(help_text=_("For the scope “some kinds”: one a line, such as backup.overdue or drill.*"))
+    until = forms.DateTimeField(
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+        input_formats=["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"],
+        help_text=_("In UTC."),
+    )
+    reason = forms.CharField(required=False, max_length=300)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["database_id"].choices = [("", "–"), *database_choices()]  # type: ignore[attr-defined]
+
+
+@admin.register(Mute)
+class MuteAdmin(PageAdmin):
+    change_role = Role.OPERATOR
+    page_template = "notifications/mute.html"
+    list_display = ("what", "ends", "by", "silenced")
+    empty_hint = "During works on a server, mute its Databases until you are done."
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Mute]:
+        return Mute.objects.select_related("created_by").annotate(silenced_count=Count("events"))
+
+    @display(description=_("What"))
+    def what(self, row: Mute) -> SafeString:
+        return two_lines(str(row), row.reason)
+
+    @display(description=_("Until"), ordering="until")
+    def ends(self, row: Mute) -> str:
+        return distance(row.until)
+
+    @display(description=_("By"), ordering="created_by")
+    def by(self, row: Mute) -> str:
+        return str(row.created_by or "–")
+
+    @display(description=_("Events"))
+    def silenced(self, row: Any) -> int:
+        return int(row.silenced_count)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False  # an ended one stays as history
+
+    def page_routes(self) -> list[URLPattern]:
+        return [self.post_route("end", self.end, self.change_role)]
+
+    def page_context(self, request: HttpRequest, obj: Mute) -> dict[str, Any]:
+        return {
+            "holds": obj.until > timezone.now(),
+            "end_url": self.address(obj, "end"),
+            "events": obj.events.all()[:50],
+        }
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        self.refuse_unless(self.has_add_permission(request))
+        form = MuteForm(posted(request))
+
+        def save() -> Mute:
+            return mute(**form.cleaned_data, user=request.user)
+
+        return self.form_page(request, form=form, save=save, title=gettext("Mute"))
+
+    def end(self, request: HttpRequest, row: Mute) -> HttpResponse:
+        tell(request, lambda: unmute(mute=row), gettext("Events are told again."))
+        self.log_change(request, row, [{"changed": {"fields": ["until"]}}])
+        return redirect(self.address(row))

@@ -1,0 +1,90 @@
+"""Every kind of event there is: what it means, how bad it is unless the caller knows better, and what it ends."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from notifications.models import Severity
+
+
+@dataclass(frozen=True)
+class Kind:
+    """`good_news` ends something bad: it reaches whoever was told of that, whatever severity a rule asks for."""
+
+    name: str
+    severity: Severity
+    description: str
+    good_news: bool = False
+
+
+def _info(name: str, description: str) -> Kind:
+    return Kind(name, Severity.INFO, description)
+
+
+def _good(name: str, description: str) -> Kind:
+    return Kind(name, Severity.INFO, description, good_news=True)
+
+
+def _warning(name: str, description: str) -> Kind:
+    return Kind(name, Severity.WARNING, description)
+
+
+def _error(name: str, description: str) -> Kind:
+    return Kind(name, Severity.ERROR, description)
+
+
+_ALL = (
+    _info("backup.completed", "A backup is stored and was read back."),
+    _error("backup.failed", "A backup failed and will not be tried again."),
+    _info("backup.cancelled", "A backup was cancelled."),
+    _error("backup.overdue", "A Database was due and has no good backup since."),
+    _good("backup.recovered", "A Database has a good backup again after failures."),
+    _warning("schedule.skipped", "A due time passed without a backup."),
+    _info("restore.finished", "A restore ended; an error when it failed."),
+    _info("drill.completed", "A backup was restored into a scratch target and is as it should be."),
+    _error("drill.failed", "A backup could not be restored as it should be."),
+    _warning("drill.overdue", "No backup of a Database was proven by a drill for too long."),
+    _info("verify.completed", "A copy was read again and is whole."),
+    _error("verify.failed", "A copy is damaged or missing."),
+    _warning("verify.overdue", "Copies were not read again for too long."),
+    _warning("copy.behind", "A destination lacks copies that it should have."),
+    _good("copy.caught_up", "A destination has all its copies again."),
+    _error("copy.failed", "A copy could not be made and will not be tried again."),
+    _info("copy.replaced", "A damaged copy was replaced from a good one."),
+    _error("destination.down", "A destination cannot be used."),
+    _good("destination.up", "A destination can be used again."),
+    _warning("destination.full", "A destination has less free space than is to be kept free."),
+    _info("retention.expired", "Retention takes backups that have had their time."),
+    _warning("hook.failed", "A program that runs beside backups failed."),
+    _info("package.completed", "A package is stored."),
+    _error("package.failed", "A package could not be made."),
+    _info("package.cancelled", "A package was cancelled."),
+    _error("channel.failing", "A channel does not take messages."),
+    _good("channel.recovered", "A channel takes messages again."),
+    _warning("ping.failing", "A ping address does not answer."),
+    _good("ping.recovered", "A ping address answers again."),
+    _warning("security.login_locked", "Too many attempts to log in: further ones are refused for a while."),
+    _warning("security.key_created", "An API key was made."),
+    _info("security.key_revoked", "An API key was revoked."),
+    _warning("security.user_created", "A user was added."),
+    _warning("security.role_changed", "A user has another role."),
+    _warning("security.approval_requested", "Something dangerous waits for a second person."),
+    _info("security.approval_approved", "A second person agreed to something dangerous."),
+    _info("security.approval_refused", "A second person refused something dangerous."),
+    _warning("security.kit_downloaded", "The recovery kit was downloaded."),
+)
+KINDS = {kind.name: kind for kind in _ALL}
+
+
+def is_good_news(name: str) -> bool:
+    return name in KINDS and KINDS[name].good_news
+
+
+def matches(name: str, patterns: Iterable[str]) -> bool:
+    """`backup.*` is every kind of that family, `*` all of them."""
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def unknown_patterns(patterns: Iterable[str]) -> list[str]:
+    """Those that no kind matches: a misspelt one would be silent for ever."""
+    return [pattern for pattern in patterns if not any(fnmatchcase(name, pattern) for name in KINDS)]
