@@ -12,6 +12,7 @@ from backups.pipeline.encoding import Encoding
 SCHEMA_VERSION = 1
 SIDECAR_SUFFIX = ".manifest.json"
 _BESIDE = re.compile(r"(\.manifest\.json|\.index\.zst(\.age)?)$")
+_NUMBER = re.compile(r"-\d+((?:\.[a-z0-9]+)+)$")
 _OURS = re.compile(
     r"(?P<folder>[a-z0-9_-]+)/\d{4}/\d{2}/(?P<name>[a-z0-9_-]+)_\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d"
     r"_(?P<kind>bkp|pkg)_[a-z0-9]{12}-\d+(\.[a-z0-9]+)+"
@@ -22,6 +23,11 @@ def key_of(*, backup: Backup, attempt: int, extension: str, at: datetime) -> str
     """`<database>/<yyyy>/<mm>/<database>_<time>_<backup>-<attempt><extension>`; the destination adds its prefix."""
     name = f"{backup.database_id}_{at:%Y-%m-%d_%H-%M-%S}_{backup.pk}-{attempt}{extension}"
     return f"{backup.database_id}/{at:%Y}/{at:%m}/{name}"
+
+
+def renumbered(key: str, number: int) -> str:
+    """The key of another copy of the artefact under `key`. A number is given once for each backup, whoever writes."""
+    return _NUMBER.sub(rf"-{number}\1", key)
 
 
 def sidecar_key(key: str) -> str:

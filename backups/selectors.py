@@ -1,15 +1,29 @@
 """Reads about backups: where they are, whether they are being read, which key opens them."""
 
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
 from django.db.models import OuterRef, QuerySet, Subquery
 
-from backups.models import Backup, Copy, DatabaseDestination, Destination, Drill, Restore, Slot, Verification
+from backups.models import (
+    Backup,
+    Copy,
+    CopyJob,
+    DatabaseDestination,
+    Destination,
+    Drill,
+    DrillPlan,
+    Restore,
+    Slot,
+    Verification,
+)
 from backups.registry import readers
 from databases.engines import registry
 from databases.engines.base import StoredPlace
 from databases.models import Database, Policy
+from databases.schedule import next_runs, timezone_fault
+from databases.selectors import site_policy
 from jobs.errors import BackupError
 from jobs.models import OPEN, Status
 
@@ -88,6 +102,8 @@ def backups_being_read() -> set[str]:
 
 def _readings() -> list[QuerySet[Any]]:
     own = [model._default_manager.filter(status__in=OPEN) for model in (Restore, Verification, Drill)]
+    # Copies that wait for a destination may do so for days: they hold nothing, and end with their backup.
+    own.append(CopyJob.objects.filter(status=Status.IN_PROGRESS))
     return [*(runs.values_list("backup_id", "pk") for runs in own), *readers()]
 
 
@@ -137,6 +153,14 @@ def identities_for(identity: Any) -> tuple[str, ...]:
 def drill_identities_for(identity: Any) -> tuple[str, ...]:
     """As `identities_for`, and the keys that only drills may use."""
     return (identity,) if identity else (*identities_for(None), *settings.BACKUPSITE_DRILL_IDENTITIES)
+
+
+def drills_due(plan: DrillPlan, *, after: datetime, count: int = 5) -> list[datetime]:
+    """When its drills are due next, in UTC; none while the Database is disabled or schedules are paused."""
+    database = plan.database
+    if site_policy().paused or not database.enabled or timezone_fault(database.timezone):
+        return []
+    return next_runs(plan.schedule, database.timezone, after=after, count=count)
 
 
 def collections_of(database: Database) -> tuple[str, ...]:

@@ -59,6 +59,8 @@ class Backup(Job):
     )
     index_identity = EncryptedJSONField(null=True, editable=False)  # opens its index here, without the private key
 
+    copies_begun = models.PositiveIntegerField(default=0, editable=False)  # the last number that a copy's key was given
+
     compression = models.CharField(max_length=4, choices=Compression.choices, default=Compression.ZSTD)
     encryption = models.CharField(max_length=4, choices=Encryption.choices, default=Encryption.NONE)
     size = models.BigIntegerField(null=True, blank=True)

@@ -2,6 +2,7 @@
 
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from databases.models import Database, slug
@@ -93,6 +94,13 @@ class DatabaseDestination(models.Model):
     retention_days = models.PositiveIntegerField(
         null=True, blank=True, help_text=_("Delete copies here after so many days, while another one is left.")
     )  # null = as long as the backup
+    named_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    # What the last look found; null = to be looked at in the next round.
+    looked_at = models.DateTimeField(null=True, editable=False)
+    lacking = models.PositiveIntegerField(default=0, editable=False)  # backups that should have a copy here and do not
+    lacking_since = models.DateTimeField(null=True, editable=False)  # of the one that has waited longest
+    told_at = models.DateTimeField(null=True, editable=False)  # when it was told that this one is behind
 
     class Meta:
         ordering = ["position"]

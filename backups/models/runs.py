@@ -97,6 +97,7 @@ class CopyJob(Job):
 
     class Meta:
         ordering = ["-created_at", "-id"]
+        indexes = [models.Index(fields=["status", "destination"], name="backups_copy_jobs_of_place")]
         constraints = [
             models.UniqueConstraint(
                 fields=["backup", "destination"], condition=Q(status__in=OPEN), name="backups_one_copy_job_per_place"

@@ -133,7 +133,9 @@ def _stored(backup: Backup) -> AbstractContextManager[StoredReader]:
     facts = _facts(backup)
     if not facts:
         raise BackupError(f"{backup.pk} has no index.", code="no_index", permanent=True)
-    return open_storage(stored_copy(backup).destination).open_stream(facts["key"])
+    copy = stored_copy(backup)
+    key = index_key(copy.key, encrypted=facts["key"].endswith(".age"))
+    return open_storage(copy.destination).open_stream(key)
 
 
 def _facts(backup: Backup) -> dict[str, Any]:

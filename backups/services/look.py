@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from backups.destinations import open_storage
 from backups.models import Destination
+from backups.services.ensure_copies import catch_up
 from backups.storage.base import PERMISSION
 from jobs.errors import BackupError
 
@@ -22,7 +23,10 @@ def look_at_destinations() -> int:
     due = Q(looked_at__isnull=True) | Q(looked_at__lt=timezone.now() - EVERY)
     looked = 0
     for destination in Destination.objects.filter(due, queue="").order_by("looked_at"):
-        Destination.objects.filter(pk=destination.pk).update(looked_at=timezone.now(), fault=_fault(destination))
+        fault = _fault(destination)
+        Destination.objects.filter(pk=destination.pk).update(looked_at=timezone.now(), fault=fault)
+        if destination.fault and not fault:
+            catch_up(destination=destination)
         looked += 1
         if time.monotonic() > deadline:
             break

@@ -11,6 +11,7 @@ from backups.artefact import index_keys, sidecar_key
 from backups.destinations import open_storage
 from backups.models import Backup, Copy
 from backups.selectors import readers_of
+from backups.services.request_copy import cancel_waiting
 from databases.engines import registry
 from jobs.errors import BackupError
 from jobs.models import OPEN, LogLine, Status
@@ -72,6 +73,7 @@ def delete_backup(*, backup: Backup) -> bool:
             if fault := deletion_fault(row):
                 raise BackupError(f"{row.pk} {fault}.", code="wrong_state", permanent=True)
             row.copies.update(state=Copy.State.DELETING)
+            cancel_waiting(row.copy_jobs.all())
         Backup.objects.filter(pk=row.pk).update(status=Status.DELETING, expiring=False)
     remove_deleting_of(backup)
     return not Backup.objects.filter(pk=backup.pk).exists()

@@ -14,6 +14,7 @@ from backups.retention import COMPLETED, Verdict
 from backups.selectors import backups_being_read
 from backups.services.explain import explain_retention, limits_of
 from backups.services.prune import AT_ONCE, deletion_fault, forget
+from backups.services.request_copy import cancel_waiting
 from databases.models import Database, Policy
 from databases.selectors import site_policy
 from jobs.models import LogLine, Status
@@ -101,6 +102,7 @@ def _expire(verdict: Verdict) -> bool:
         if not Backup.objects.filter(pk=verdict.newest, status=Status.COMPLETED).exists():
             return False  # somebody deleted the one that let it go
         row.copies.update(state=Copy.State.DELETING)
+        cancel_waiting(row.copy_jobs.all())
         Backup.objects.filter(pk=row.pk).update(status=Status.DELETING, expiring=True)
         LogLine.objects.create(
             job_kind=Backup.kind, job_id=row.pk, attempt=row.attempt, message=f"expires: {', '.join(verdict.passed)}"

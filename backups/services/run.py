@@ -18,6 +18,7 @@ from backups.pipeline.encode import Digests, encode
 from backups.pipeline.encoding import Encoding
 from backups.selectors import primary_destination, recipients_of, stored_places
 from backups.services.chain import hold_parent
+from backups.services.ensure_copies import copy_completed
 from backups.services.events import record_backup_event
 from backups.services.hooks import hooks_around
 from backups.services.index import Spool, parent_of, spool, store_index
@@ -100,6 +101,8 @@ def ended(backup: Backup) -> None:
     own.update(state=Copy.State.DELETING)
     if backup.status in (Status.FAILED, Status.CANCELLED):
         Backup.objects.filter(pk=backup.pk).update(parent=None)  # what it meant to build on is free again
+    if backup.status == Status.COMPLETED:
+        copy_completed(backup)
     if backup.status not in OPEN:
         _tally(backup)
     record_backup_event(backup)

@@ -11,6 +11,7 @@ from backups.models import Backup, Copy, Verification
 from backups.pipeline.reader import read_digests
 from backups.selectors import identities_for
 from backups.services.index import require_index
+from backups.services.quarantine import DAMAGED, quarantine
 from backups.services.source import digests_of, open_plain
 from databases.engines import registry
 from databases.engines.base import Connection, Engine
@@ -19,10 +20,6 @@ from jobs.fields import unseal
 from jobs.lease import Lease
 from jobs.models import OPEN, Status
 from jobs.services.ring import ring
-from notifications.models import Severity
-from notifications.services.record import record_event
-
-DAMAGED = frozenset({"artefact_truncated", "artefact_corrupt", "structure", "object_missing"})
 
 
 def request_verification(*, backup: Backup, identity: str = "", user: Any = None) -> Verification:
@@ -69,7 +66,7 @@ def run_verification(verification: Verification, lease: Lease) -> dict[str, Any]
             _note_whole(copy, facts["checked"])
             report.append({"destination": copy.destination_id, "ok": True, **facts})
         except BackupError as error:
-            _note_damage(backup, copy, error)
+            quarantine(copy=copy, backup=backup, error=error)
             error.permanent = error.permanent or error.code in DAMAGED  # what is damaged stays so
             faults.append(error)
             report.append({"destination": copy.destination_id, "ok": False, "code": error.code, "message": str(error)})
@@ -135,21 +132,6 @@ def _note_whole(copy: Copy, checked: list[str]) -> None:
         rows.update(verified_at=timezone.now(), state=Copy.State.STORED, error="")
     else:
         rows.filter(state=Copy.State.STORED).update(verified_at=timezone.now())
-
-
-def _note_damage(backup: Backup, copy: Copy, error: BackupError) -> None:
-    if error.code not in DAMAGED:
-        return  # an unreachable destination or a wrong key says nothing about the copy
-    with transaction.atomic():
-        Copy.objects.filter(pk=copy.pk).update(state=Copy.State.QUARANTINED, error=error.message)
-        record_event(
-            kind="verify.failed",
-            severity=Severity.ERROR,
-            subject_id=backup.pk,
-            database_id=backup.database_id or "",
-            message=f"The copy of {backup.pk} at {copy.destination_id} is damaged: {error.message}",
-            hint=error.hint,
-        )
 
 
 def ended(verification: Verification) -> None:

@@ -1,0 +1,56 @@
+"""Lock a copy against the retention of its destination, and delete one by hand."""
+
+from django.db import transaction
+
+from backups.models import Backup, Copy
+from backups.selectors import readers_of
+from backups.services.prune import remove_deleting_of
+from jobs.errors import BackupError
+from jobs.models import Status
+
+
+def lock_copy(*, copy: Copy, locked: bool) -> Copy:
+    """Raises BackupError(code="wrong_state") while the copy is being deleted."""
+    if not Copy.objects.filter(pk=copy.pk).exclude(state=Copy.State.DELETING).update(locked=locked):
+        raise _wrong_state(f"The copy of {copy.backup_id} at {copy.destination_id} is being deleted.")
+    copy.refresh_from_db()
+    return copy
+
+
+def delete_copy(*, copy: Copy) -> bool:
+    """Deletes its objects, then its row. True when all is gone, False while the destination does not answer.
+
+    Raises BackupError(code="wrong_state") for a copy that has to stay: see `copy_fault`.
+    """
+    with transaction.atomic():
+        backup = Backup.objects.select_for_update().defer("manifest").get(pk=copy.backup_id)
+        row = Copy.objects.filter(pk=copy.pk).first()
+        if row is None:
+            return True
+        if row.state != Copy.State.DELETING:
+            if fault := copy_fault(row, backup):
+                raise _wrong_state(f"The copy of {backup.pk} at {row.destination_id} {fault}.")
+            Copy.objects.filter(pk=row.pk).update(state=Copy.State.DELETING)
+    remove_deleting_of(backup)
+    return not Copy.objects.filter(pk=copy.pk).exists()
+
+
+def copy_fault(copy: Copy, backup: Backup) -> str:
+    """Why this copy cannot be deleted now, as the end of a sentence; empty when it can. Asked under a lock."""
+    if backup.status != Status.COMPLETED:
+        return f"belongs to a backup that is {backup.status}"
+    if copy.state == Copy.State.WRITING:
+        return "is being written: cancel its job"
+    if copy.locked:
+        return "is locked"
+    if backup.locked:
+        return "belongs to a locked backup"
+    if not backup.copies.filter(state=Copy.State.STORED).exclude(pk=copy.pk).exists():
+        return "is the last good one: delete the backup instead"
+    if readers := readers_of(backup):
+        return f"may be read by {', '.join(readers)}"
+    return ""
+
+
+def _wrong_state(message: str) -> BackupError:
+    return BackupError(message, code="wrong_state", permanent=True)
