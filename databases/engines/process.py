@@ -42,11 +42,20 @@ class Known:
 
 
 @dataclass(frozen=True)
+class User:
+    """Whom a tool runs as; only root can become somebody else."""
+
+    uid: int
+    gid: int
+
+
+@dataclass(frozen=True)
 class Tool:
     """What to start. `secrets` never appear in a message; `known` turns the tool's words into codes and hints.
 
     `rows` finds where the tool quotes data, which not everybody may see who reads an error: its group 1 stays. `line`
     is called with every line of stderr, also those that are too many to keep, from the thread that reads them.
+    `end_with` is the signal that asks it to end.
     """
 
     argv: Sequence[str]
@@ -55,6 +64,8 @@ class Tool:
     known: tuple[Known, ...] = ()
     rows: re.Pattern[str] | None = None
     line: Callable[[str], None] | None = None
+    user: User | None = None
+    end_with: signal.Signals = signal.SIGTERM
 
     @property
     def name(self) -> str:
@@ -191,9 +202,12 @@ class Process:
                         self._foreign = True
 
     def close(self) -> None:
-        """TERM, a short grace, KILL; reaps. stdin is closed last: its EOF could pass for the end of a whole archive."""
+        """TERM (or what the tool wants), a short grace, KILL; reaps.
+
+        stdin is closed last: its EOF could pass for the end of a whole archive.
+        """
         if not self.over():
-            self._signal(signal.SIGTERM)
+            self._signal(self.tool.end_with)
             until = time.monotonic() + GRACE_S
             while not self.over() and time.monotonic() < until:
                 time.sleep(0.01)
@@ -238,7 +252,9 @@ def _popen(tool: Tool, stdin: int | IO[bytes], stdout: int, stderr: int) -> "sub
     setpriv = shutil.which("setpriv")
     if setpriv is None:
         raise BackupError("setpriv was not found.", code="tool_missing", permanent=True, hint="Install util-linux.")
-    argv = [setpriv, "--pdeathsig", "KILL", "--", *tool.argv]
+    user = tool.user
+    become = [f"--reuid={user.uid}", f"--regid={user.gid}", "--clear-groups"] if user else []
+    argv = [setpriv, *become, "--pdeathsig", "KILL", "--", *tool.argv]
     try:
         return subprocess.Popen(
             argv,

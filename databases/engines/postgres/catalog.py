@@ -74,9 +74,12 @@ def _matches(pattern: str, parameters: list[Any]) -> str:
 
 def facts(session: Session) -> dict[str, Any]:
     """Figures of the whole database: what a restore needs to know beforehand, and an operator likes to see."""
+    size, encoding, collate, ctype = session.rows(DATABASE)[0]
     return {
-        "database_size": session.value("SELECT pg_catalog.pg_database_size(pg_catalog.current_database())"),
-        "encoding": session.value("SHOW server_encoding"),
+        "database_size": size,
+        "encoding": encoding,
+        "collate": collate,
+        "ctype": ctype,
         "extensions": dict(session.rows("SELECT extname, extversion FROM pg_catalog.pg_extension ORDER BY 1")),
         "large_objects": session.value("SELECT count(*) FROM pg_catalog.pg_largeobject_metadata"),
         "sequences": session.value(
@@ -88,6 +91,10 @@ def facts(session: Session) -> dict[str, Any]:
     }
 
 
+DATABASE = """
+SELECT pg_catalog.pg_database_size(oid), pg_catalog.pg_encoding_to_char(encoding), datcollate, datctype
+FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()
+"""
 # Owners, grantees and roles of policies. pg_shdepend leaves the first superuser out, hence its own objects.
 ROLES = """
 SELECT DISTINCT r.rolname FROM pg_catalog.pg_shdepend d JOIN pg_catalog.pg_roles r ON r.oid = d.refobjid

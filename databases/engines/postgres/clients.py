@@ -77,3 +77,23 @@ def pick(settings: Mapping[str, Any], *, at_least: int) -> Client:
         permanent=True,
         hint=f"Install postgresql-client-{at_least}, or name its folder in BACKUPSITE_PG_BIN_DIRS.",
     )
+
+
+def pick_server(settings: Mapping[str, Any], *, at_least: int) -> Client:
+    """Like `pick`, of the folders that hold a server as well. Raises BackupError(code="no_scratch")."""
+    found = [
+        client
+        for client in clients(settings)
+        if all(os.access(client.tool(program), os.X_OK) for program in ("initdb", "postgres"))
+    ]
+    fitting = [client for client in found if client.major >= at_least]
+    if fitting:
+        return max(client for client in fitting if client.major == fitting[0].major)
+    have = ", ".join(client.text for client in found)
+    raise BackupError(
+        f"No PostgreSQL server of version {at_least} or newer is installed here"
+        + (f" (only {have})." if have else "."),
+        code="no_scratch",
+        permanent=True,
+        hint=f"Name a drill server, or install postgresql-{at_least} on the worker's host.",
+    )

@@ -1,10 +1,13 @@
-"""Exact row counts inside the dump's snapshot, in step with the dump."""
+"""Facts, exact row counts and row hashes inside the dump's snapshot, in step with the dump."""
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
+from typing import Any
 
+from databases.engines.postgres import facts, hashes
 from databases.engines.postgres.catalog import Table
 from databases.engines.postgres.session import Session
 from jobs.errors import BackupError
@@ -13,30 +16,41 @@ SHARE = 0.05  # of the dump's own time
 FLOOR_S = 0.2  # what a dump of any length may spend
 BATCH = 100
 SMALL = 256 << 10
-FIRST_RATE = 4 << 30  # bytes a second until measured: hopeful, since the statement timeout holds the limit
+COUNT_RATE = 4 << 30  # bytes a second, until measured
+HASH_RATE = 256 << 20
 STATEMENT_S = 0.0005
+RELATION_S = 0.00001  # of reading one kind of fact
+SAMPLE_S = 0.02
+NO_TIME = "there was no time for it"
 
 
 class RowCounter:
-    """Counts on a thread of its own, small tables first, one statement at a time on one core of the server.
+    """Reads on a thread of its own, small tables first, one statement at a time on one core of the server.
 
-    All counting together takes at most 5 % of the time the dump has run (0.2 s for short ones), so a dump is never
-    lengthened by more, even on a server with a single core. Tables that did not fit keep None.
+    All of it together takes at most 5 % of the time the dump has run (0.2 s for short ones), so a dump is never
+    lengthened by more, even on a server with a single core. First comes what can be afforded at once: facts, counts,
+    and hashes as far as they take no more than half of what is left; then what has to wait, counts before hashes.
+    Tables that did not fit keep None; `facts` name in `not_taken` what else did not.
     """
 
-    def __init__(self, session: Session, tables: Sequence[Table]) -> None:
+    def __init__(self, session: Session, tables: Sequence[Table], held: facts.Held, *, rows: bool = True) -> None:
         self._session = session
-        self._tables = sorted((table for table in tables if table.kind == "r"), key=lambda table: table.size)
+        self._held = held
+        self._tables = sorted((table for table in tables if table.kind == "r" and rows), key=lambda table: table.size)
         self.counts: dict[str, int | None] = {table.name: None for table in self._tables}
+        self.facts: dict[str, Any] = {"row_hashes": {}, "not_taken": dict.fromkeys(facts.readers(held), NO_TIME)}
         self._dump_ended = threading.Event()
         self._began = time.monotonic()
         self._spent = 0.0
-        self._bytes = 0
+        self._fault = ""
+        self._keyless: set[str] = set()  # no sample can be taken of these
+        self._slow: set[str] = set()  # all rows were too many of these
+        self._counting, self._hashing = _Rate(COUNT_RATE), _Rate(HASH_RATE)
         self._thread = threading.Thread(target=self._run, name="row-counts", daemon=True)
         self._thread.start()
 
     def finish(self) -> Mapping[str, int | None]:
-        """Call it when the dump has ended: counts what the time still allows and returns all."""
+        """Call it when the dump has ended: reads what the time still allows and returns all counts."""
         self._dump_ended.set()
         self._thread.join()
         return self.counts
@@ -51,42 +65,116 @@ class RowCounter:
 
     def _run(self) -> None:
         with suppress(BackupError):  # a lost connection leaves None behind; the dump itself tells of the server
-            self._session.run(
-                "SET max_parallel_workers_per_gather = 0; SET lock_timeout = '1s'; SET row_security = off"
-            )
-            for batch in _batches(self._tables):
-                if not self._wait_until_affordable(self._cost(batch)):
-                    return
-                self._count(batch)
+            self._session.run(f"{facts.SETTINGS}; SET max_parallel_workers_per_gather = 0; SET lock_timeout = '1s'")
+            late_facts = [kind for kind in facts.readers(self._held) if not self._read(kind)]
+            late_counts = [batch for batch in batches(self._tables) if not self._count(batch)]
+            late_hashes = [batch for batch in batches(self._tables) if not self._hash(batch, share=0.5)]
+            for kind in late_facts:
+                self._wait_for(partial(self._read, kind))
+            for batch in late_counts:
+                if not self._wait_for(partial(self._count, batch)):
+                    break
+            for batch in late_hashes:  # a small sample may fit where all of another table did not
+                self._wait_for(partial(self._hash, batch))
 
     def _allowance(self) -> float:
         return max(FLOOR_S, SHARE * (time.monotonic() - self._began)) - self._spent
 
-    def _cost(self, batch: Sequence[Table]) -> float:
-        rate = self._bytes / self._spent if self._bytes > 4 << 20 else FIRST_RATE
-        return sum(table.size for table in batch) / rate + STATEMENT_S * len(batch)
-
-    def _wait_until_affordable(self, cost: float) -> bool:
-        while cost > self._allowance():
+    def _wait_for(self, attempt: Callable[[], bool]) -> bool:
+        """Tries again while the dump runs and the allowance grows."""
+        while not attempt():
             if self._dump_ended.wait(0.05):
-                return cost <= self._allowance()
+                return attempt()
         return True
 
-    def _count(self, batch: Sequence[Table]) -> None:
+    def _read(self, kind: str) -> bool:
+        if RELATION_S * len(self._held.relations) > self._allowance():
+            return False
+        found = self._timed(lambda: facts.readers(self._held)[kind](self._session.rows, self._held))
+        if found is None:
+            self.facts["not_taken"][kind] = self._fault
+        else:
+            self.facts[kind] = found
+            del self.facts["not_taken"][kind]
+        return True
+
+    def _count(self, batch: Sequence[Table]) -> bool:
+        if self._counting.cost(batch) > self._allowance():
+            return False
+        parts = (f"SELECT {number}, count(*) FROM ONLY {table.name}" for number, table in enumerate(batch))
+        with self._counting.measured(batch):
+            found = self._timed(lambda: self._session.rows(" UNION ALL ".join(parts)))
+        for number, count in found or ():  # None: too slow, or locked by another session meanwhile
+            self.counts[batch[number].name] = count
+        return True
+
+    def _hash(self, batch: Sequence[Table], *, share: float = 1.0) -> bool:
+        """All rows where that can be afforded; else a sample, where there is a key to take one by."""
+        first = batch[0].name
+        whole = first not in self._slow and self._hashing.cost(batch) <= share * self._allowance()
+        if not whole and (len(batch) > 1 or first in self._keyless or share * self._allowance() < SAMPLE_S):
+            return False
+        found = self._timed(lambda: self._whole(batch) if whole else self._sample(batch[0]))
+        self.facts["row_hashes"] |= found or {}
+        if found is None and whole:
+            self._slow.add(first)
+        return bool(found) or (found is None and (len(batch) > 1 or not whole))
+
+    def _whole(self, batch: Sequence[Table]) -> dict[str, Any]:
+        tables = hashes.hashed(self._session, [table.name for table in batch])
+        parts = [f"SELECT {number}, w.* FROM ({tables[table.name].whole()}) w" for number, table in enumerate(batch)]
+        with self._hashing.measured(batch):
+            rows = self._session.rows(" UNION ALL ".join(parts))
+        return {batch[number].name: hashes.fact(count, total) for number, count, total in rows}
+
+    def _sample(self, table: Table) -> dict[str, Any]:
+        chosen = hashes.hashed(self._session, [table.name])[table.name]
+        if chosen.key is None:
+            self._keyless.add(table.name)
+            return {}
+        first, last = self._session.rows(chosen.ends())[0]
+        starts = hashes.starts_between(first, last) if first is not None else []
+        count, total = self._session.rows(chosen.sample(starts))[0]
+        return {table.name: hashes.fact(count, total, starts)}
+
+    def _timed(self, read: Callable[[], Any]) -> Any:
+        """What it returns; None, with `_fault`, when it did not end within the allowance or could not be read."""
         began = time.monotonic()
         limit_ms = int(1000 * max(0.05, self._allowance()))
         self._session.run(f"SAVEPOINT counting; SET LOCAL statement_timeout = {limit_ms}")
         try:
-            parts = (f"SELECT {number}, count(*) FROM ONLY {table.name}" for number, table in enumerate(batch))
-            for number, count in self._session.rows(" UNION ALL ".join(parts)):
-                self.counts[batch[number].name] = count
-        except BackupError:  # too slow, or locked by another session meanwhile: these stay uncounted
+            return read()
+        except BackupError as error:
             self._session.run("ROLLBACK TO SAVEPOINT counting")
-        self._spent += time.monotonic() - began
-        self._bytes += sum(table.size for table in batch)
+            self._fault = error.message.splitlines()[0]
+            return None
+        finally:
+            self._spent += time.monotonic() - began
 
 
-def _batches(tables: Sequence[Table]) -> Iterator[list[Table]]:
+class _Rate:
+    """Bytes a second: hopeful until enough was read to tell, since the statement timeout holds the limit."""
+
+    def __init__(self, first: int) -> None:
+        self._first = first
+        self._bytes = 0
+        self._seconds = 0.0
+
+    def cost(self, batch: Sequence[Table]) -> float:
+        rate = self._bytes / self._seconds if self._bytes > 4 << 20 else self._first
+        return sum(table.size for table in batch) / rate + STATEMENT_S * len(batch)
+
+    @contextmanager
+    def measured(self, batch: Sequence[Table]) -> Iterator[None]:
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self._seconds += time.monotonic() - began
+            self._bytes += sum(table.size for table in batch)
+
+
+def batches(tables: Sequence[Table]) -> Iterator[list[Table]]:
     batch: list[Table] = []
     for table in tables:
         if batch and (table.size > SMALL or len(batch) == BATCH):
@@ -98,9 +186,9 @@ def _batches(tables: Sequence[Table]) -> Iterator[list[Table]]:
 
 
 @contextmanager
-def counting(session: Session, tables: Sequence[Table]) -> Iterator[RowCounter]:
+def counting(session: Session, tables: Sequence[Table], held: facts.Held, *, rows: bool = True) -> Iterator[RowCounter]:
     """The session has to be in the dump's snapshot and is the counter's own until the context is left."""
-    counter = RowCounter(session, tables)
+    counter = RowCounter(session, tables, held, rows=rows)
     try:
         yield counter
     finally:

@@ -8,6 +8,7 @@ from databases.engines.base import Connection, DumpRequest
 from databases.engines.postgres import catalog
 from databases.engines.postgres.clients import Client, pick
 from databases.engines.postgres.counts import RowCounter, counting
+from databases.engines.postgres.facts import RELATIONS, TABLES, held, views
 from databases.engines.postgres.faults import KNOWN
 from databases.engines.postgres.login import Login, login
 from databases.engines.postgres.options import PostgresOptions
@@ -48,9 +49,7 @@ def require_possible(session: Session, selection: catalog.Selection, request: Du
 class PostgresDump:
     """The running pg_dump; see Dump."""
 
-    def __init__(
-        self, process: Process, counter: RowCounter | None, facts: dict[str, Any], request: DumpRequest
-    ) -> None:
+    def __init__(self, process: Process, counter: RowCounter, facts: dict[str, Any], request: DumpRequest) -> None:
         self.extension = EXTENSIONS[facts["format"]]
         self.bytes_total_estimate: int | None = facts["tables_size"]
         self._process = process
@@ -75,8 +74,8 @@ class PostgresDump:
         self._ended = True
         for line in self._process.words().splitlines():
             self._guard.log(line)
-        if self._counter is not None:
-            self._facts["counts"] |= self._counter.finish()
+        self._facts["counts"] |= self._counter.finish()
+        self._facts["facts"] |= self._counter.facts
         self._facts["uncounted"] = [name for name, count in self._facts["counts"].items() if count is None]
 
     @property
@@ -94,15 +93,16 @@ def dump(
         snapshot = session.value("SELECT pg_catalog.pg_export_snapshot()")
         selection = selection_of(options, request)
         require_possible(session, selection, request)
-        tables = catalog.tables(session, selection)
-        facts = _facts(session, client, options, selection, tables)
+        relations = catalog.tables(session, selection, kinds=RELATIONS)
+        tables = [relation for relation in relations if relation.kind in TABLES]
+        what = held(relations, selection)
+        facts = _facts(session, client, options, selection, tables) | {"facts": {"views": views(what)}}
         tool = _tool(client, who, options, selection, request, snapshot)
-        with start(tool, guard=request.guard, stdout=PIPE) as process:
-            if options.counts == "off":
-                yield PostgresDump(process, None, facts, request)
-                return
-            with counting(session, tables) as counter:
-                yield PostgresDump(process, counter, facts, request)
+        with (
+            start(tool, guard=request.guard, stdout=PIPE) as process,
+            counting(session, tables, what, rows=options.counts != "off") as counter,
+        ):
+            yield PostgresDump(process, counter, facts, request)
 
 
 def _connect(who: Login, request: DumpRequest) -> AbstractContextManager[Session]:

@@ -66,17 +66,23 @@ class Session:
 
 
 @contextmanager
-def connect(login: Login, *, lock_timeout_s: int = LOCK_TIMEOUT_S, guard: Guard | None = None) -> Iterator[Session]:
+def connect(
+    login: Login,
+    *,
+    lock_timeout_s: int = LOCK_TIMEOUT_S,
+    guard: Guard | None = None,
+    within_s: float = ANSWER_WITHIN_S,
+) -> Iterator[Session]:
     """Raises BackupError: unreachable, wrong_password, database_missing, not_allowed, tls, busy.
 
-    A server that freezes after it let us in is left when the guard aborts, or after a minute where there is none.
+    A server that freezes after it let us in is left when the guard aborts, or after `within_s` where there is none.
     """
     with _translated():
         connection = psycopg2.connect(**login.parameters)
     session = Session(connection)
     try:
         connection.autocommit = True
-        with _left_in_time(session, guard):
+        with _left_in_time(session, guard, within_s):
             session.run("SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0")
             session.run(f"SET lock_timeout = '{lock_timeout_s}s'")
             if session.server_major >= 17:
@@ -89,7 +95,7 @@ def connect(login: Login, *, lock_timeout_s: int = LOCK_TIMEOUT_S, guard: Guard 
 
 
 @contextmanager
-def _left_in_time(session: Session, guard: Guard | None) -> Iterator[None]:
+def _left_in_time(session: Session, guard: Guard | None, within_s: float) -> Iterator[None]:
     if guard is not None:
         forget = guard.on_abort(session.cut)
         try:
@@ -100,7 +106,7 @@ def _left_in_time(session: Session, guard: Guard | None) -> Iterator[None]:
         finally:
             forget()
         return
-    timer = threading.Timer(ANSWER_WITHIN_S, session.cut)
+    timer = threading.Timer(within_s, session.cut)
     timer.daemon = True
     timer.start()
     try:
@@ -109,7 +115,7 @@ def _left_in_time(session: Session, guard: Guard | None) -> Iterator[None]:
         if not session.is_cut:
             raise
         raise BackupError(
-            f"PostgreSQL let us in and did not answer within {ANSWER_WITHIN_S:.0f} seconds.",
+            f"PostgreSQL let us in and did not answer within {within_s:.0f} seconds.",
             code="unreachable",
             hint="The server hangs or is overloaded: look at its log and at pg_stat_activity.",
         ) from error
