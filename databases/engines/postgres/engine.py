@@ -1,7 +1,7 @@
 """The postgres engine: one kind of Database, its promises in databases/engines/base.py."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, ClassVar
 
 from databases.engines.base import (
@@ -17,12 +17,14 @@ from databases.engines.base import (
     Source,
     StructureCheck,
 )
-from databases.engines.postgres import check, dump, restore, verify
+from databases.engines.postgres import assertion, check, dump, restore, scratch, throwaway, verify
 from databases.engines.postgres.clients import clients, pick
+from databases.engines.postgres.compare import compare
 from databases.engines.postgres.login import login
 from databases.engines.postgres.options import PostgresOptions, faults_of
 from databases.engines.postgres.session import connect
 from databases.engines.postgres.structure import PostgresStructure
+from databases.engines.proof import Comparison, ScratchRequest
 from jobs.errors import BackupError
 
 
@@ -37,7 +39,7 @@ class PostgresEngine(Engine):
     connection_fields: ClassVar[frozenset[str]] = frozenset({"host", "port", "username", "password", "database_name"})
     default_port: ClassVar[int | None] = 5432
     tools_hint: ClassVar[str] = "Install postgresql-client, or name its folder in BACKUPSITE_PG_BIN_DIRS."
-    supports: ClassVar[frozenset[str]] = frozenset({"full", "selective", "restore"})
+    supports: ClassVar[frozenset[str]] = frozenset({"full", "selective", "restore", "drill"})
 
     @classmethod
     def tools(cls, settings: Mapping[str, Any]) -> tuple[str, ...]:
@@ -88,3 +90,31 @@ class PostgresEngine(Engine):
         if len(chain) != 1:
             raise BackupError("A PostgreSQL backup has no increments.", code="unsupported", permanent=True)
         return restore.restore(self.connection, self.options, self.settings, chain[0], request)
+
+    @classmethod
+    @contextmanager
+    def scratch(cls, request: ScratchRequest) -> Iterator[Engine]:
+        if request.server is None:
+            with throwaway.throwaway(request) as connection:
+                yield cls(connection, PostgresOptions(), request.settings)
+            return
+        server = request.server
+        with scratch.database(server.connection, server.options, request) as connection:
+            yield cls(connection, server.options, server.settings)
+
+    @classmethod
+    def remove_scratch(cls, request: ScratchRequest) -> None:
+        if request.server is None:
+            throwaway.remove(request)
+        else:
+            scratch.drop(request.server.connection, request.server.options, request)
+
+    def compare(self, manifest: Mapping[str, Any], guard: Guard) -> Comparison:
+        return compare(self.connection, self.options, manifest, guard)
+
+    @classmethod
+    def assertion_fault(cls, query: Any) -> str:
+        return assertion.fault(query)
+
+    def evaluate(self, query: Any, guard: Guard) -> bool | int | float | None:
+        return assertion.evaluate(self.connection, self.options, query, guard)
