@@ -4,7 +4,8 @@
 MAKEFLAGS += --no-print-directory
 
 PYTHON := .venv/bin/python
-JOBS ?= $(shell nproc)
+# Much of the suite waits for servers: more processes than cores.
+JOBS ?= $(shell echo $$(( $$(nproc) * 2 )))
 # The checks read Django's settings; they get a data folder and an address of their own.
 CHECKED := BACKUPSITE_DATA_DIR=$(CURDIR)/.venv/check-data BACKUPSITE_PUBLIC_URL=https://backups.example.com
 

@@ -1,7 +1,6 @@
-"""The same processes with PostgreSQL as the site's database and Redis as its broker; and what a stop does to a job."""
+"""People in PostgreSQL as the site's database, and what a stop does to a job."""
 
 import json
-import re
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
@@ -11,9 +10,8 @@ import psutil
 import psycopg2
 import pytest
 
-from tests.backupsite.site import Site, manage, serving, until
+from tests.backupsite.site import manage, serving, until
 from tests.servers.postgres import PostgresServer
-from tests.servers.redis import RedisServer
 
 pytestmark = pytest.mark.slow
 
@@ -35,38 +33,6 @@ def register(server: PostgresServer, name: str, data: Path, values: dict[str, st
 def backups(data: Path, values: dict[str, str]) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = json.loads(manage("backups", "--json", data_dir=data, **values).stdout)
     return rows
-
-
-def test_two_webs_two_workers_and_a_standby_beat_share_postgresql_and_redis(
-    tmp_path: Path,
-    postgres18: PostgresServer,
-    redis_server: RedisServer,
-    fresh_database: Callable[[PostgresServer], str],
-) -> None:
-    site_db, shop = fresh_database(postgres18), fresh_database(postgres18)
-    postgres18.psql("CREATE TABLE item AS SELECT n AS id FROM generate_series(1, 10) n", shop)
-    address = f"{postgres18.user}:{postgres18.password}@{postgres18.host}:{postgres18.port}"
-    values = {
-        "DATABASE_URL": f"postgres://{address}/{site_db}",
-        "BROKER_URL": redis_server.url(17),
-        "BACKUPSITE_PG_BIN_DIRS": str(postgres18.bin_dir),
-        "BACKUPSITE_ENCRYPTION_KEYS": "b" * 43 + "=",
-        "BACKUPSITE_SECRET_KEY": "s" * 60,
-        "BACKUPSITE_LOG_FORMAT": "json",
-    }
-    one, two = tmp_path / "one", tmp_path / "two"
-    with serving(one, **values) as first, serving(two, **values) as second:
-        _ready(first)
-        _ready(second)
-        assert ("another beat runs" in first.log) != ("another beat runs" in second.log)
-        register(postgres18, shop, one, values)
-        done = manage("backup", "shop", "--json", data_dir=one, **values)
-        assert done.returncode == 0, done.stderr + first.log + second.log
-        assert postgres18.password not in first.log + second.log
-        assert redis_server.password not in first.log + second.log
-        for line in re.sub(r"(?m)^First admin: .*\n", "", second.log).splitlines():
-            json.loads(line)
-        assert (first.stop(), second.stop()) == (0, 0)
 
 
 PEOPLE = """
@@ -94,27 +60,6 @@ def test_people_are_kept_in_postgresql(
     assert "only active admin" in done.stdout
 
 
-def _ready(site: Site) -> None:
-    found = until(lambda: re.search(r"ready in [\d.]+ s at ([^\s\"]+)", site.log), seconds=40, what=site.log)
-    site.address = found[1]
-    until(lambda: site.get("/readyz")[0] == 200, what=f"readyz {site.log}")
-
-
-def test_a_tiny_backup_completes_at_once(
-    tmp_path: Path, postgres18: PostgresServer, fresh_database: Callable[[PostgresServer], str]
-) -> None:
-    shop, data = fresh_database(postgres18), tmp_path / "data"
-    values = {"BACKUPSITE_PG_BIN_DIRS": str(postgres18.bin_dir)}
-    with serving(data, **values) as site:
-        site.ready()
-        until(lambda: site.get("/readyz")[0] == 200, what="readyz")
-        register(postgres18, shop, data, values)
-        for _ in range(3):
-            assert manage("backup", "shop", data_dir=data, **values).returncode == 0
-        took = [_seconds(row) for row in backups(data, values)]
-        assert min(took) < 1.5, took
-
-
 def _seconds(row: dict[str, object]) -> float:
     """From the request to the end."""
     begin, end = (datetime.fromisoformat(str(row[name])) for name in ("created_at", "finished_at"))
@@ -129,21 +74,26 @@ def _locked(server: PostgresServer, dbname: str) -> Iterator[None]:
         yield
 
 
-def test_a_job_that_runs_when_the_site_stops_is_written_down_and_comes_back(
+def test_a_tiny_backup_completes_at_once_and_one_that_runs_when_the_site_stops_comes_back(
     tmp_path: Path, postgres18: PostgresServer, fresh_database: Callable[[PostgresServer], str]
 ) -> None:
     shop, data = fresh_database(postgres18), tmp_path / "data"
     postgres18.psql("CREATE TABLE item (id int)", shop)
     values = {"BACKUPSITE_PG_BIN_DIRS": str(postgres18.bin_dir), "BACKUPSITE_LOCK_TIMEOUT": "300"}
-    with serving(data, **values) as site, _locked(postgres18, shop):
+    with serving(data, **values) as site:
         site.ready()
         until(lambda: site.get("/readyz")[0] == 200, what="readyz")
         register(postgres18, shop, data, values)
-        manage("backup", "shop", "--no-wait", data_dir=data, **values)
-        until(lambda: backups(data, values)[0]["status"] == "in_progress", what=f"the job to run {site.log}")
-        tree = site.tree()
-        assert site.stop() == 0
-        assert not psutil.wait_procs(tree, timeout=3)[1]
-        (row,) = backups(data, values)
+        for _ in range(3):
+            assert manage("backup", "shop", data_dir=data, **values).returncode == 0
+        took = [_seconds(row) for row in backups(data, values)]
+        assert min(took) < 1.5, took
+        with _locked(postgres18, shop):
+            manage("backup", "shop", "--no-wait", data_dir=data, **values)
+            until(lambda: backups(data, values)[0]["status"] == "in_progress", what=f"the job to run {site.log}")
+            tree = site.tree()
+            assert site.stop() == 0
+            assert not psutil.wait_procs(tree, timeout=3)[1]
+        row = backups(data, values)[0]
         assert row["status"] == "scheduled", site.log
         assert row["error"]["code"] == "worker_stopped"  # type: ignore[index]

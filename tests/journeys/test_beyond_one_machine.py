@@ -53,6 +53,10 @@ class Cluster:
         log = self.folder / f"{host}-{roles}.log"
         stack.enter_context(running(command, log=log, ready=ready, env=environment, timeout=90))
 
+    @property
+    def logs(self) -> str:
+        return "".join(log.read_text() for log in self.folder.glob("*.log"))
+
     def client(self, host: int) -> Client:
         return Client(f"http://127.0.0.1:{self.ports[host]}", "admin", PASSWORD)
 
@@ -108,10 +112,11 @@ def wait_for(found: Callable[[], list[str]], *, seconds: float = 30) -> list[str
     return names
 
 
-def test_a_database_goes_out_through_one_host_and_comes_back_through_the_other(
+def test_a_database_goes_out_through_one_host_and_back_through_the_other_and_the_standby_takes_over(
     cluster: Cluster,
     postgres: Callable[[int], PostgresServer],
     fresh_database: Fresh,
+    redis_server: RedisServer,
     s3: S3Server,
     s3_bucket: str,
 ) -> None:
@@ -149,11 +154,15 @@ def test_a_database_goes_out_through_one_host_and_comes_back_through_the_other(
     query = "SELECT count(*), md5(string_agg(t::text, '|' ORDER BY n)) FROM t"
     assert server.psql(query, names["copy"]) == server.psql(query, names["shop"])
 
+    the_standby_beat_takes_over(cluster, server)
+    assert server.password not in cluster.logs
+    assert redis_server.password not in cluster.logs
 
-def test_the_standby_beat_takes_over(cluster: Cluster, postgres: Callable[[int], PostgresServer]) -> None:
-    ringing = wait_for(lambda: seen(postgres(18), cluster.site, "beat"))
+
+def the_standby_beat_takes_over(cluster: Cluster, server: PostgresServer) -> None:
+    ringing = wait_for(lambda: seen(server, cluster.site, "beat"))
     assert len(ringing) == 1
     pid = int(ringing[0].rpartition(":")[2])
     assert "beat" in " ".join(psutil.Process(pid).cmdline())
     psutil.Process(pid).kill()
-    assert wait_for(lambda: [name for name in seen(postgres(18), cluster.site, "beat") if name not in ringing])
+    assert wait_for(lambda: [name for name in seen(server, cluster.site, "beat") if name not in ringing])

@@ -1,9 +1,11 @@
 """An S3 Destination passes the suite."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+from backups.storage.base import ObjectStorage
 from backups.storage.s3 import S3BackupStorage
 from tests.backups.storage.conftest import S3Factory
 from tests.contracts.destination_suite import MIB, DestinationSuite
@@ -15,6 +17,14 @@ class TestS3Storage(DestinationSuite):
     @pytest.fixture
     def storage(self, s3_storage: S3Factory) -> S3BackupStorage:
         return s3_storage()
+
+    def shorten_pages(self, storage: ObjectStorage) -> None:
+        assert isinstance(storage, S3BackupStorage)
+
+        def ten(params: dict[str, Any], **about: Any) -> None:
+            params["MaxKeys"] = 10
+
+        storage.client.meta.events.register("provide-client-params.s3.ListObjectsV2", ten)
 
     @pytest.fixture
     def leftovers(self, storage: S3BackupStorage) -> Callable[[], list[str]]:

@@ -27,7 +27,7 @@ from databases.models import Database
 from tests.api import make_backup, make_database, make_destination
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow, pytest.mark.timeout(900)]
-EXAMPLES = 12
+EXAMPLES = 6
 CONTENT = b"artefact"
 
 
