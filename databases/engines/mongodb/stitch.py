@@ -6,8 +6,10 @@ any block, each run is begun twice: the first time it is ended behind its prelud
 more than sizes, the dump fails and can be tried again.
 """
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import bson
@@ -121,4 +123,8 @@ def _blocks(process: Process, before: Archive) -> Iterator[memoryview]:
 
 
 def _named(archive: Archive) -> set[Any]:
-    return set(archive.members or ())
+    """mongodump writes a collection's options in any order."""
+    return {
+        replace(member, metadata=json.dumps(json.loads(member.metadata or "{}"), sort_keys=True))
+        for member in archive.members or ()
+    }
