@@ -182,11 +182,15 @@ class RestoreRequest:
 
 @dataclass(frozen=True)
 class RestoreReport:
-    """What a restore did. `notes` say what differs from the source (ownership left out and the like)."""
+    """What a restore did. `notes` say what differs from the source (ownership left out and the like).
+
+    `masked` are the rows or documents of each column that was masked, by `item.column`.
+    """
 
     tool_version: str
     counts: Mapping[str, int | None] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    masked: Mapping[str, int] = field(default_factory=dict)
 
 
 def secret(help: str = "", **kwargs: Any) -> Any:

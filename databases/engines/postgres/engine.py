@@ -17,14 +17,14 @@ from databases.engines.base import (
     Source,
     StructureCheck,
 )
-from databases.engines.postgres import assertion, check, dump, restore, scratch, throwaway, verify
+from databases.engines.postgres import assertion, check, dump, masking, restore, scratch, throwaway, verify
 from databases.engines.postgres.clients import clients, pick
 from databases.engines.postgres.compare import compare
 from databases.engines.postgres.login import login
 from databases.engines.postgres.options import PostgresOptions, faults_of
 from databases.engines.postgres.session import connect
 from databases.engines.postgres.structure import PostgresStructure
-from databases.engines.proof import Comparison, ScratchRequest
+from databases.engines.proof import Comparison, Mask, ScratchRequest
 from jobs.errors import BackupError
 
 
@@ -39,7 +39,7 @@ class PostgresEngine(Engine):
     connection_fields: ClassVar[frozenset[str]] = frozenset({"host", "port", "username", "password", "database_name"})
     default_port: ClassVar[int | None] = 5432
     tools_hint: ClassVar[str] = "Install postgresql-client, or name its folder in BACKUPSITE_PG_BIN_DIRS."
-    supports: ClassVar[frozenset[str]] = frozenset({"full", "selective", "restore", "drill"})
+    supports: ClassVar[frozenset[str]] = frozenset({"full", "selective", "restore", "drill", "masking"})
 
     @classmethod
     def tools(cls, settings: Mapping[str, Any]) -> tuple[str, ...]:
@@ -65,6 +65,10 @@ class PostgresEngine(Engine):
         if manifest.get("format") == "plain":
             return f"psql -X -v ON_ERROR_STOP=1 --single-transaction -d TARGET{f' -f {archive}' if archive else ''}"
         return f"pg_restore --exit-on-error --single-transaction --no-owner -d TARGET {archive}".rstrip()
+
+    @classmethod
+    def mask_fault(cls, mask: Mask) -> str:
+        return masking.mask_fault(mask)
 
     def check(self) -> CheckReport:
         return check.check(self.connection, self.options, self.settings)

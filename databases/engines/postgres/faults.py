@@ -12,6 +12,12 @@ ROWS = re.compile(
 
 KNOWN = (
     Known(
+        ("backupsite: masking",),
+        "masking_failed",
+        True,
+        "Nothing was restored. Correct the target's masking rules, or what they stand against.",
+    ),
+    Known(
         ("password authentication failed", "no password supplied"),
         "wrong_password",
         True,

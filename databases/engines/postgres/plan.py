@@ -1,5 +1,6 @@
 """How one restore is done: decided before the first byte is written."""
 
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from databases.engines.base import RestoreRequest
 from databases.engines.postgres import target
 from databases.engines.postgres.archive import Entry, major_of
+from databases.engines.postgres.masking import masking_sql, require_transaction
 from databases.engines.postgres.peek import PeekedSource
 from databases.engines.postgres.select import select
 from databases.engines.postgres.session import Session
@@ -52,18 +54,20 @@ def make_plan(session: Session, source: PeekedSource, request: RestoreRequest) -
     counts = {name: count for name, count in manifest.get("counts", {}).items() if count is not None}
     atomic = _fits_one_transaction(session, manifest)
     lines: tuple[str, ...] | None = None
+    only: list[tuple[Entry, str]] | None = None
     # Emptying a target in use waits a minute for its locks; the dump's own first lines turn the timeout off again.
     prologue = ["SET client_min_messages = warning; SET statement_timeout = 0; SET lock_timeout = '60s';"]
     prologue += ["BEGIN;"] if atomic else []
     if request.include and source.head is not None:
         chosen = select(source.head, request.include, session)
         names = [session.value("SELECT format('%%I.%%I', %s, %s)", (e.namespace, e.tag)) for e in chosen.relations]
+        only = list(zip(chosen.relations, names, strict=True))
         lines = tuple(entry.line for entry in chosen.entries)
         counts = {name: count for name, count in counts.items() if name in names}
         notes += chosen.notes
         entries: Sequence[Entry] = chosen.entries
         if request.drop_existing:
-            prologue += target.drop_relations([(e.kind, name) for e, name in zip(chosen.relations, names, strict=True)])
+            prologue += target.drop_relations([(entry.kind, name) for entry, name in only])
         else:
             target.require_absent(session, names)
     else:
@@ -77,7 +81,12 @@ def make_plan(session: Session, source: PeekedSource, request: RestoreRequest) -
         notes += (MANY_TRANSACTIONS,)
     elif source.head is None and manifest.get("large_objects", 1):
         notes += (COMMITS_ITSELF,)
-    epilogue = _comparison(counts) + ("COMMIT;\n" if atomic else "")
+    epilogue = _comparison(counts)
+    if request.masking:
+        require_transaction(atomic=atomic and (source.head is not None or not manifest.get("large_objects", 1)))
+        held = source.head.entries if source.head else ()
+        epilogue += masking_sql(request.masking, entries=held, only=only)
+    epilogue += "COMMIT;\n" if atomic else ""
     return Plan(options, lines, "\n".join(prologue), epilogue, atomic, counts, notes)
 
 
@@ -157,7 +166,8 @@ def _comparison(counts: Mapping[str, int]) -> str:
   END IF;"""
         for name, count in counts.items()
     )
-    return f"SET row_security = off;\nDO $backupsite$\nDECLARE found bigint;\nBEGIN{checks}\nEND $backupsite$;\n"
+    quote = f"$backupsite_{secrets.token_hex(8)}$"  # that no table can be called
+    return f"SET row_security = off;\nDO {quote}\nDECLARE found bigint;\nBEGIN{checks}\nEND {quote};\n"
 
 
 def _literal(text: str) -> str:

@@ -14,6 +14,7 @@ from databases.engines.postgres.archive import major_of
 from databases.engines.postgres.clients import Client, pick
 from databases.engines.postgres.faults import KNOWN, ROWS
 from databases.engines.postgres.login import Login, login
+from databases.engines.postgres.masking import Masked
 from databases.engines.postgres.options import PostgresOptions
 from databases.engines.postgres.peek import PeekedSource
 from databases.engines.postgres.plan import Plan, make_plan
@@ -36,10 +37,11 @@ def restore(
     """All or nothing: a restore that fails leaves the target as it was, `drop_existing` included.
 
     psql runs, in one transaction: what empties the target, the dump's SQL (a plain dump itself; a custom one turned
-    into SQL by pg_restore), and the comparison of the row counts with the manifest. The last of them comes out of a
-    FIFO that we fill only when the source has verified its end and pg_restore has ended with 0: until then psql
-    cannot commit. Two exceptions, both said in the report's notes: more objects than the target can lock at once
-    are restored in many transactions, and a plain dump with large objects commits by itself behind these.
+    into SQL by pg_restore), the comparison of the row counts with the manifest, and the masking. The last two come out
+    of a FIFO that we fill only when the source has verified its end and pg_restore has ended with 0: until then psql
+    cannot commit. Two exceptions, both said in the report's notes and refused where rows are masked: more objects than
+    the target can lock at once are restored in many transactions, and a plain dump with large objects commits by
+    itself behind these.
 
     With `include` only these tables, and what makes them whole, are written; `drop_existing` then drops these alone
     (never what depends on them: that fails).
@@ -51,7 +53,8 @@ def restore(
             major = session.server_major
         made_with = peeked.head.tool_version if peeked.head else str(source.manifest.get("tool_version", ""))
         client = pick(settings, at_least=max(major_of(made_with), OLDEST_CLIENT))
-        with _psql(client, who, plan, request.guard) as (psql, gate):
+        masked = Masked(request.masking)
+        with _psql(client, who, plan, masked, request.guard) as (psql, gate):
             if peeked.head is not None:
                 _through_pg_restore(client, who, plan, peeked, psql, major, request.guard)
             else:
@@ -59,18 +62,20 @@ def restore(
                 feed(peeked, psql, request.guard)
             _open_gate(gate, plan.epilogue, psql, request.guard)
             psql.finish()
-    return RestoreReport(tool_version=client.text, counts=plan.counts, notes=plan.notes)
+            psql.words()  # all that it said has been counted
+    notes = (*plan.notes, *masked.notes())
+    return RestoreReport(tool_version=client.text, counts=plan.counts, notes=notes, masked=masked.rows)
 
 
 @contextmanager
-def _psql(client: Client, who: Login, plan: Plan, guard: Guard) -> Iterator[tuple[Process, Path]]:
+def _psql(client: Client, who: Login, plan: Plan, masked: Masked, guard: Guard) -> Iterator[tuple[Process, Path]]:
     prologue, gate = who.folder / "prologue.sql", who.folder / "epilogue.sql"
     prologue.write_text(plan.prologue, encoding="utf-8")
     os.mkfifo(gate, 0o600)
     argv = [client.tool("psql"), "--no-psqlrc", "--no-password", "--quiet", "--set=ON_ERROR_STOP=1"]
     argv += [f"--file={prologue}", "--file=-", f"--file={gate}"]
     env = {**who.env, "PGCLIENTENCODING": "UTF8"}
-    tool = Tool(argv=argv, env=env, secrets=who.secrets, known=KNOWN, rows=ROWS)
+    tool = Tool(argv=argv, env=env, secrets=who.secrets, known=KNOWN, rows=ROWS, line=masked.line)
     with start(tool, guard=guard, stdin=PIPE) as process:
         yield process, gate
 
