@@ -38,6 +38,7 @@ BACKUPSITE_MAX_DURATION_S = environment.number("BACKUPSITE_MAX_DURATION", 24 * 3
 BACKUPSITE_LOCK_TIMEOUT_S = environment.number("BACKUPSITE_LOCK_TIMEOUT", 60, minimum=1)
 BACKUPSITE_ENGINE_SETTINGS = {
     "pg_bin_dirs": environment.items("BACKUPSITE_PG_BIN_DIRS"),
+    "drill_dir": environment.value("BACKUPSITE_DRILL_DIR"),
     "mongo_bin_dirs": environment.items("BACKUPSITE_MONGO_BIN_DIRS"),
     "allowed_networks": environment.items("BACKUPSITE_ALLOWED_NETWORKS", "0.0.0.0/0,::/0"),
     "sqlite_folders": environment.paths("BACKUPSITE_SQLITE_FOLDERS"),
