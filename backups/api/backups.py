@@ -14,14 +14,16 @@ from rest_framework.response import Response
 from backups.api import serializers
 from backups.api.common import DETAIL_ACTION, accepted, cancelled, database_of, invalid, user_of
 from backups.api.download import download, make_link
+from backups.api.drill_serializers import DrillBackupRequestSerializer, DrillSerializer
 from backups.api.filters import BackupFilters
 from backups.api.streaming import Bytes
-from backups.models import Backup
+from backups.models import Backup, Drill
 from backups.selectors import backups_with_copies, newest_backup
 from backups.services.mark import mark_backup
 from backups.services.prune import delete_backup
 from backups.services.read_data import read_data
 from backups.services.request import request_backup
+from backups.services.request_drill import request_drill
 from backups.services.request_records import request_records
 from backups.services.restore import request_restore
 from backups.services.verify import request_verification
@@ -49,8 +51,10 @@ class BackupViewSet(RoleOfActions, mixins.ListModelMixin, mixins.RetrieveModelMi
     search_fields = ("id", "database__id", "database_name", "label")
     ordering_fields = ("created_at", "started_at", "finished_at", "size", "original_size", "status", "database_name")
     ordering = ("-created_at",)
-    roles = dict.fromkeys(("create", "cancel", "verify", "restore", "download", "download_link"), Role.OPERATOR)
-    starts_job = frozenset({"create", "verify", "restore"})
+    roles = dict.fromkeys(
+        ("create", "cancel", "verify", "restore", "drill", "download", "download_link"), Role.OPERATOR
+    )
+    starts_job = frozenset({"create", "verify", "restore", "drill"})
 
     include_roles = {"data": Role.OPERATOR}
 
@@ -142,6 +146,14 @@ class BackupViewSet(RoleOfActions, mixins.ListModelMixin, mixins.RetrieveModelMi
         target = database_of(body.pop("target_database_id"), field="target_database_id")
         run = request_restore(backup=self.get_object(), target=target, user=user_of(request), **body)
         return accepted(serializers.RestoreSerializer(run), "api:restore-detail", run)
+
+    @extend_schema(request=DrillBackupRequestSerializer, responses={202: DrillSerializer})
+    @action(methods=["post"], **DETAIL_ACTION)
+    def drill(self, request: Request, pk: str) -> Response:
+        """Restores the backup into a scratch target and compares; the Database's plan says what the body does not."""
+        body = self._body(DrillBackupRequestSerializer)
+        run = request_drill(backup=self.get_object(), trigger=Drill.Trigger.API, user=user_of(request), **body)
+        return accepted(DrillSerializer(run), "api:drill-detail", run)
 
     @extend_schema(request=serializers.LinkRequestSerializer, responses={200: serializers.LinkSerializer})
     @action(methods=["post"], url_path="download-link", **DETAIL_ACTION)

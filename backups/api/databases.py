@@ -10,12 +10,17 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from backups.api import retention
-from backups.models import Destination
+from backups.api.common import accepted, user_of
+from backups.api.drill_serializers import DrillPlanSerializer, DrillRequestSerializer, DrillSerializer
+from backups.models import Destination, Drill, DrillPlan
 from backups.selectors import databases_with_states
 from backups.services.protect import protect_database
+from backups.services.request_drill import request_drill
+from backups.services.save_drill_plan import save_drill_plan
 from databases import api as base
 from databases.models import Database
 from jobs.models import Status
+from jobs.roles import Role
 
 
 class LastBackupSerializer(serializers.Serializer[Any]):
@@ -75,6 +80,8 @@ class DatabaseViewSet(base.DatabaseViewSet):
 
     queryset = databases_with_states()
     serializer_class = DatabaseSerializer
+    roles = {**base.DatabaseViewSet.roles, "drill": Role.OPERATOR}
+    starts_job = frozenset({"drill"})
 
     def save(self, database: Database, values: Mapping[str, Any], *, create: bool) -> None:
         protect_database(database=database, values=values, create=create)
@@ -87,3 +94,29 @@ class DatabaseViewSet(base.DatabaseViewSet):
         page = self.paginate_queryset(verdicts)
         pages = self.get_paginated_response(page).data
         return Response(retention.PreviewSerializer({**figures, **pages}).data)
+
+    @extend_schema(request=DrillRequestSerializer, responses={202: DrillSerializer})
+    @action(detail=True, methods=["post"], filter_backends=[])
+    def drill(self, request: Request, pk: str) -> Response:
+        """Restores one of its backups into a scratch target and compares; the plan says what the body does not."""
+        asked = DrillRequestSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        values = {**asked.validated_data, "trigger": Drill.Trigger.API, "user": user_of(request)}
+        run = request_drill(database=self.get_object(), **values)
+        return accepted(DrillSerializer(run), "api:drill-detail", run)
+
+    @extend_schema(responses=DrillPlanSerializer)
+    @action(detail=True, url_path="drill-plan", filter_backends=[], pagination_class=None)
+    def drill_plan(self, request: Request, pk: str) -> Response:
+        """How it is drilled; as it would be where nobody has set it yet."""
+        database = self.get_object()
+        plan = DrillPlan.objects.filter(pk=database.pk).first() or DrillPlan(database=database)
+        return Response(DrillPlanSerializer(plan).data)
+
+    @extend_schema(request=DrillPlanSerializer, responses=DrillPlanSerializer)
+    @drill_plan.mapping.patch
+    def change_drill_plan(self, request: Request, pk: str) -> Response:
+        given = DrillPlanSerializer(data=request.data, partial=True)
+        given.is_valid(raise_exception=True)
+        plan = save_drill_plan(database=self.get_object(), values=given.changes())
+        return Response(DrillPlanSerializer(plan).data)

@@ -54,6 +54,11 @@ def sign(report: Any) -> str:
     return base64.b64encode(_private().sign(canonical(report))).decode()
 
 
+def signature_of(text: str) -> bytes:
+    """The 64 bytes of what `sign` returned."""
+    return base64.b64decode(text)
+
+
 def public_key() -> str:
     """PEM, as `openssl` reads it."""
     return _private().public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()

@@ -23,6 +23,7 @@ RETRY_AFTER_S = 10
 
 # A BackupError whose code is not here is 422 when it is permanent and 503 when it may pass.
 STATUS_OF = {
+    "invalid_assertion": 400,
     "invalid_options": 400,
     "invalid_recipient": 400,
     "invalid_selection": 400,
@@ -33,6 +34,7 @@ STATUS_OF = {
     "disabled": 409,
     "id_taken": 409,
     "idempotency_conflict": 409,
+    "no_backup": 409,
     "object_changed": 409,
     "object_missing": 409,
     "vanished": 409,

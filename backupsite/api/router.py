@@ -9,6 +9,7 @@ from backups.api.application import ApplicationViewSet
 from backups.api.backups import BackupViewSet
 from backups.api.databases import DatabaseViewSet
 from backups.api.destinations import DestinationViewSet
+from backups.api.drills import DrillViewSet
 from backups.api.runs import RestoreViewSet, VerificationViewSet
 from backupsite.api.idempotency import Idempotent
 from backupsite.api.keys import ApiKeyViewSet
@@ -37,6 +38,7 @@ router.register("schedules", ScheduleViewSet, "schedule")
 router.register("backup", ApplicationViewSet, "application")
 router.register("backups", BackupViewSet, "backup")
 router.register("restores", RestoreViewSet, "restore")
+router.register("drills", DrillViewSet, "drill")
 router.register("verifications", VerificationViewSet, "verification")
 router.register("packages", PackageViewSet, "package")
 router.register("destinations", DestinationViewSet, "destination")

@@ -79,7 +79,7 @@ def test_unknown_addresses_are_404_for_programs_and_for_people() -> None:
         "/api/nothing",
         "/nothing",
         "/api/backups/x/nothing",
-        "/api/drills",
+        "/api/nowhere",
         "/api/packages/x/nothing",
         "/api/%ff",
     ):
