@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from backups.models import Backup
@@ -14,8 +15,8 @@ SIDECAR_SUFFIX = ".manifest.json"
 _BESIDE = re.compile(r"(\.manifest\.json|\.index\.zst(\.age)?)$")
 _NUMBER = re.compile(r"-\d+((?:\.[a-z0-9]+)+)$")
 _OURS = re.compile(
-    r"(?P<folder>[a-z0-9_-]+)/\d{4}/\d{2}/(?P<name>[a-z0-9_-]+)_\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d"
-    r"_(?P<kind>bkp|pkg)_[a-z0-9]{12}-\d+(\.[a-z0-9]+)+"
+    r"(?P<folder>[a-z0-9_-]+)/\d{4}/\d{2}/(?P<name>[a-z0-9_-]+)_(?P<at>\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d)"
+    r"_(?P<kind>bkp|pkg)_(?P<id>[a-z0-9]{12})-(?P<attempt>\d{1,4})(\.[a-z0-9]+)+"
 )
 
 
@@ -28,6 +29,28 @@ def key_of(*, backup: Backup, attempt: int, extension: str, at: datetime) -> str
 def renumbered(key: str, number: int) -> str:
     """The key of another copy of the artefact under `key`. A number is given once for each backup, whoever writes."""
     return _NUMBER.sub(rf"-{number}\1", key)
+
+
+@dataclass(frozen=True)
+class KeyParts:
+    """What a key says: whose artefact, of which run and attempt, begun when (UTC). `run` tells backups and packages."""
+
+    folder: str
+    run: str
+    attempt: int
+    at: datetime
+
+
+def parts_of(key: str) -> KeyParts | None:
+    """Of an artefact's own key; None where no site could have given it."""
+    found = _OURS.fullmatch(key)
+    if found is None or (found["folder"], found["kind"]) not in ((found["name"], "bkp"), ("packages", "pkg")):
+        return None
+    try:
+        at = datetime.strptime(found["at"], "%Y-%m-%d_%H-%M-%S").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return KeyParts(found["folder"], f"{found['kind']}_{found['id']}", int(found["attempt"]), at)
 
 
 def sidecar_key(key: str) -> str:

@@ -101,11 +101,11 @@ def _sort(page: list[Orphan], destination: Destination, found: Findings, before:
 
 def _known(destination: Destination, page: list[Orphan]) -> set[str]:
     keys = {artefact_key(one.key) for one in page}
-    rows = [source.filter(destination__in=_same_place(destination), key__in=keys) for source in _sources()]
+    rows = [source.filter(destination__in=same_place(destination), key__in=keys) for source in _sources()]
     return {key for found in rows for key in found.values_list("key", flat=True)}
 
 
-def _same_place(destination: Destination) -> list[str]:
+def same_place(destination: Destination) -> list[str]:
     """Ids of Destinations that may be this place by another row: a bucket is the same under each of its addresses.
 
     A folder belongs to one Destination, by its marker.

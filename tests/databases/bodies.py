@@ -53,6 +53,15 @@ BODIES: dict[str, Body] = {
             ({"host": "db", "options": {"bucket": CANARY}}, "options.bucket"),
         ],
     ),
+    "sqlite": Body(
+        plain={"options": {"path": "/srv/shop/shop.sqlite3"}},
+        wrong=[
+            ({"options": {}}, "options.path"),
+            ({"options": {"path": "shop.sqlite3"}}, "options.path"),
+            ({"options": {"path": "/srv/../etc/shop.sqlite3"}}, "options.path"),
+            ({"options": {"path": "/srv/shop.sqlite3", "bucket": CANARY}}, "options.bucket"),
+        ],
+    ),
     "http": Body(
         plain={
             "options": {

@@ -85,8 +85,8 @@ def test_an_incremental_is_422_with_a_hint_where_an_engine_has_none(kind: str) -
         assert answer.json()["hint"] == "It makes: full, selective."
 
 
-@pytest.mark.parametrize("kind", registered())
-def test_every_engine_takes_a_selective_backup(kind: str) -> None:
+@pytest.mark.parametrize("kind", [kind for kind in registered() if kind != "sqlite"])
+def test_every_engine_of_many_items_takes_a_selective_backup(kind: str) -> None:
     make_destination()
     create(body_of(kind, id="one"))
     client = api("operator")
