@@ -26,15 +26,18 @@ def open_storage(destination: Destination) -> ObjectStorage:
         encryption=destination.server_side_encryption,
         kms_key_id=destination.kms_key_id,
         addressing=destination.addressing,
+        lock_mode=destination.object_lock_mode,
+        lock_days=destination.object_lock_days or 0,
     )
 
 
 @lru_cache(maxsize=32)
-def _s3(**settings: str) -> ObjectStorage:
+def _s3(*, lock_mode: str, lock_days: int, **settings: str) -> ObjectStorage:
     """Making an S3 client costs tens of milliseconds; one is kept for each set of settings."""
     from backups.storage.s3 import S3BackupStorage  # imports boto3: 350 ms that a site on local disk never pays
+    from backups.storage.s3_lock import Lock
 
-    return S3BackupStorage(**settings)
+    return S3BackupStorage(lock=Lock(lock_mode, lock_days), **settings)
 
 
 def check_destination(destination: Destination) -> DestinationReport:

@@ -8,7 +8,15 @@ from pathlib import Path
 
 from django.core.files.storage import FileSystemStorage
 
-from backups.storage.base import ObjectStorage, StoredObject, UnfinishedWrite, ignore_upload, never_stop
+from backups.storage.base import (
+    ObjectStorage,
+    Stored,
+    StoredObject,
+    UnfinishedWrite,
+    ignore_stored,
+    ignore_upload,
+    never_stop,
+)
 from backups.storage.files import (
     MARKER_FILE,
     FileReader,
@@ -64,11 +72,12 @@ class LocalStorage(ObjectStorage, FileSystemStorage):
         reader: Reader,
         *,
         on_upload: Callable[[str], None] = ignore_upload,
+        on_stored: Callable[[Stored], None] = ignore_stored,
         check: Callable[[], None] = never_stop,
     ) -> int:
         return self._publish(key, reader, check=check, replace=False)
 
-    def write_text(self, key: str, text: str) -> None:
+    def write_text(self, key: str, text: str, *, on_stored: Callable[[Stored], None] = ignore_stored) -> None:
         self.abort_uploads(key)
         self._publish(key, BytesReader(text.encode()), check=never_stop, replace=True)
 
@@ -122,7 +131,9 @@ class LocalStorage(ObjectStorage, FileSystemStorage):
             )
 
     @contextmanager
-    def open_stream(self, key: str, *, start: int = 0, length: int | None = None) -> Iterator[Reader]:
+    def open_stream(
+        self, key: str, *, start: int = 0, length: int | None = None, version_id: str = ""
+    ) -> Iterator[Reader]:
         fd = self._open_object(key)
         try:
             size = os.fstat(fd).st_size
@@ -152,7 +163,7 @@ class LocalStorage(ObjectStorage, FileSystemStorage):
             raise
         return stored(key, found) if modes.S_ISREG(found.st_mode) else None
 
-    def delete(self, name: str) -> None:
+    def delete(self, name: str, *, version_id: str | None = None) -> None:
         self._remove_durably(name, suffix="")
 
     def abort_uploads(self, key: str, *, upload_id: str | None = None) -> int:
@@ -178,7 +189,7 @@ class LocalStorage(ObjectStorage, FileSystemStorage):
             for found in walk(root, "", prefix, unfinished=True):
                 yield UnfinishedWrite(found.key, found.modified)
 
-    def presigned_url(self, key: str, *, expires_in: int, filename: str) -> str | None:
+    def presigned_url(self, key: str, *, expires_in: int, filename: str, version_id: str = "") -> str | None:
         return None
 
     def free_bytes(self) -> int:

@@ -9,12 +9,13 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
-from backups.storage.base import PERMISSION, ignore_upload, never_stop
+from backups.storage.base import PERMISSION, Stored, ignore_stored, ignore_upload, never_stop
 from backups.storage.parts import MIB, MOST_PARTS, part_size
 from backups.storage.readers import Reader, fill
 from backups.storage.s3_calls import call, s3_code
+from backups.storage.s3_lock import stored_as
 from backups.storage.s3_put import Target, carried, compare, md5, put
 from jobs.errors import BackupError
 
@@ -24,6 +25,7 @@ def store(
     reader: Reader,
     *,
     on_upload: Callable[[str], None] = ignore_upload,
+    on_stored: Callable[[Stored], None] = ignore_stored,
     check: Callable[[], None] = never_stop,
     plan: Callable[[int], int] = part_size,
 ) -> int:
@@ -31,7 +33,7 @@ def store(
     first = bytearray(plan(1))
     count = _fill(first, reader, check)
     if count < len(first):
-        _put_or_nothing(target, _cut(first, count))
+        _put_or_nothing(target, _cut(first, count), on_stored)
         return count
     created = call(
         target.client.create_multipart_upload,
@@ -43,16 +45,20 @@ def store(
     try:
         on_upload(upload.id)
         upload.send_all(first, reader, check, plan)
-        upload.complete(check)
+        _tell(target, upload.complete(check), on_stored)
     except BaseException as error:
         upload.undo(error)
         raise
     return upload.size
 
 
-def _put_or_nothing(target: Target, body: bytearray) -> None:
+def _tell(target: Target, answer: Mapping[str, Any], on_stored: Callable[[Stored], None]) -> None:
+    on_stored(stored_as(target.client, target.where, asked=target.parameters, answer=answer))
+
+
+def _put_or_nothing(target: Target, body: bytearray, on_stored: Callable[[Stored], None]) -> None:
     try:
-        put(target, body)
+        _tell(target, put(target, body), on_stored)
     except BaseException as error:
         if not (isinstance(error, BackupError) and error.permanent):  # a permanent one is a clear refusal
             _remove(target, error)  # the answer may have been lost after the object was stored
@@ -119,8 +125,8 @@ class _Upload:
         self._digests.append(digest)
         self.size += len(body)
 
-    def complete(self, check: Callable[[], None]) -> None:
-        """Makes the object appear, and makes sure that it is what was sent."""
+    def complete(self, check: Callable[[], None]) -> Mapping[str, Any]:
+        """Makes the object appear, and makes sure that it is what was sent. Returns what the store says of it."""
         check()
         self._completing = True
         parts = [{"PartNumber": number, "ETag": etag} for number, etag in enumerate(self._etags, 1)]
@@ -138,23 +144,24 @@ class _Upload:
             if s3_code(error.__cause__) != "NoSuchUpload":
                 raise
             answer = {}
-        self._compare_whole(answer)
+        return self._compare_whole(answer)
 
-    def _compare_whole(self, answer: Mapping[str, Any]) -> None:
+    def _compare_whole(self, answer: Mapping[str, Any]) -> Mapping[str, Any]:
         key, whole = self._target.key, f"{hashlib.md5(b''.join(self._digests), usedforsecurity=False).hexdigest()}"
         whole += f"-{len(self._digests)}"
         compare(answer, whole, key)
         try:
-            found = call(self._target.client.head_object, what=key, patience=self._stop, **self._target.where)
+            found: Any = call(self._target.client.head_object, what=key, patience=self._stop, **self._target.where)
         except BackupError as error:
             if error.code == PERMISSION and answer:
-                return  # these credentials only write; the part checksums have to do
+                return answer  # these credentials only write; the part checksums have to do
             raise
         compare(found, whole, key)
         if found["ContentLength"] != self.size:
             raise BackupError(
                 f"{key}: {self.size} bytes were sent and {found['ContentLength']} stored.", code="destination_corrupts"
             )
+        return cast(Mapping[str, Any], found)
 
     def undo(self, error: BaseException) -> None:
         """Removes every part, and the object when it may have come to be. What cannot be removed is said."""

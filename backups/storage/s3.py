@@ -6,19 +6,30 @@ import tempfile
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.config import Config
 from django.utils.http import content_disposition_header
 from storages.backends.s3 import S3Storage
 
-from backups.storage.base import PERMISSION, ObjectStorage, StoredObject, UnfinishedWrite, ignore_upload, never_stop
+from backups.storage.base import (
+    PERMISSION,
+    ObjectStorage,
+    Stored,
+    StoredObject,
+    UnfinishedWrite,
+    ignore_stored,
+    ignore_upload,
+    never_stop,
+)
 from backups.storage.keys import validate_key
 from backups.storage.multipart import store
 from backups.storage.parts import MIB
 from backups.storage.readers import Reader
 from backups.storage.s3_calls import call, s3_code
+from backups.storage.s3_lock import Lock, held_until, newest_version, remove_versions, require_lock, stored_as
 from backups.storage.s3_put import Target, put
 from backups.storage.s3_read import open_ranges
 from jobs.errors import BackupError
@@ -27,6 +38,8 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 ADDRESSING = ("auto", "path", "virtual")
+PROBE_KEY = ".backupsite-probe"  # always the same: where nothing may be deleted, one of it stays
+NOTHING = ".backupsite-look/"  # a prefix that no object has: the store answers with an empty list
 LONGEST_LINK_S = 7 * 24 * 3600  # what a version 4 signature allows
 
 
@@ -34,7 +47,8 @@ class S3BackupStorage(ObjectStorage, S3Storage):  # type: ignore[misc]
     """Objects below `prefix` in `bucket`.
 
     `access_key` and `secret_key` are both given, or both left out for the host's own role. `ca` is PEM text. An
-    `encryption` is `AES256` or `aws:kms` (with `kms_key_id`, or the account's default key).
+    `encryption` is `AES256` or `aws:kms` (with `kms_key_id`, or the account's default key). With a `lock` the store
+    holds every object but the probe, counted from the moment its writing began.
     """
 
     def __init__(
@@ -51,6 +65,7 @@ class S3BackupStorage(ObjectStorage, S3Storage):  # type: ignore[misc]
         encryption: str = "",
         kms_key_id: str = "",
         addressing: str = "auto",
+        lock: Lock = Lock(),  # noqa: B008  # frozen
     ) -> None:
         if bool(access_key) != bool(secret_key):
             raise BackupError(
@@ -60,6 +75,7 @@ class S3BackupStorage(ObjectStorage, S3Storage):  # type: ignore[misc]
                 hint="Give both, or neither to use this host's own role.",
             )
         self.prefix = validate_key(prefix.strip("/")) + "/" if prefix.strip("/") else ""
+        self.lock = lock
         self.parameters = {
             name: value
             for name, value in (
@@ -106,23 +122,29 @@ class S3BackupStorage(ObjectStorage, S3Storage):  # type: ignore[misc]
         reader: Reader,
         *,
         on_upload: Callable[[str], None] = ignore_upload,
+        on_stored: Callable[[Stored], None] = ignore_stored,
         check: Callable[[], None] = never_stop,
     ) -> int:
-        return store(self._target(key), reader, on_upload=on_upload, check=check)
+        return store(self._target(key), reader, on_upload=on_upload, on_stored=on_stored, check=check)
 
-    def write_text(self, key: str, text: str) -> None:
-        put(self._target(key), bytearray(text.encode()))
+    def write_text(self, key: str, text: str, *, on_stored: Callable[[Stored], None] = ignore_stored) -> None:
+        target = self._target(key)
+        answer = put(target, bytearray(text.encode()))
+        on_stored(stored_as(self.client, target.where, asked=target.parameters, answer=answer))
 
     @contextmanager
-    def open_stream(self, key: str, *, start: int = 0, length: int | None = None) -> Iterator[Reader]:
+    def open_stream(
+        self, key: str, *, start: int = 0, length: int | None = None, version_id: str = ""
+    ) -> Iterator[Reader]:
         where = self._where(key)
-        found = self._head(key)
+        version: dict[str, Any] = {"VersionId": version_id} if version_id else {}
+        found = self._head(key, **version)
         size = found["ContentLength"]
         end = size if length is None else start + length
         if not 0 <= start <= end <= size:
             raise BackupError(f"{key} has {size} bytes, {end} were asked for.", code="object_truncated")
         with open_ranges(
-            self.client, bucket=where["Bucket"], key=where["Key"], etag=found["ETag"], start=start, end=end
+            self.client, bucket=where["Bucket"], key=where["Key"], etag=found["ETag"], start=start, end=end, **version
         ) as reader:
             yield reader
 
@@ -135,10 +157,10 @@ class S3BackupStorage(ObjectStorage, S3Storage):  # type: ignore[misc]
             return None
         return StoredObject(key=key, size=found["ContentLength"], modified=found["LastModified"].astimezone(UTC))
 
-    def _head(self, key: str) -> Any:
+    def _head(self, key: str, **version: Any) -> Any:
         """Raises BackupError: object_missing only where the bucket is there."""
         try:
-            return call(self.client.head_object, what=key, **self._where(key))
+            return call(self.client.head_object, what=key, **self._where(key), **version)
         except BackupError as error:
             if error.code == "object_missing":
                 self._require_bucket()
@@ -156,12 +178,40 @@ class S3BackupStorage(ObjectStorage, S3Storage):  # type: ignore[misc]
             if s3_code(error.__cause__) != "403":
                 raise
 
-    def delete(self, name: str) -> None:
+    def delete(self, name: str, *, version_id: str | None = None) -> None:
+        if self.lock or version_id is not None:
+            try:
+                if remove_versions(self.client, self._where(name), known=version_id or ""):
+                    return
+            except BackupError as error:
+                if self.lock or error.code != PERMISSION:
+                    raise  # elsewhere a delete marker is what such credentials may leave
         try:
             call(self.client.delete_object, what=name, **self._where(name))
         except BackupError as error:
             if error.code != "object_missing":
                 raise
+
+    def held_until(self, key: str, *, version_id: str = "") -> datetime | None:
+        where = self._where(key)
+        return held_until(self.client, where, version_id or newest_version(self.client, where))
+
+    def look(self) -> None:
+        try:
+            next(iter(self.list(NOTHING)), None)
+        except BackupError as error:
+            if error.code != PERMISSION:
+                raise  # credentials that only write are a wise choice
+
+    def require_lock(self) -> str:
+        return require_lock(self.client, self._where(PROBE_KEY), self.lock) if self.lock else ""
+
+    def _probe_key(self) -> str:
+        return PROBE_KEY
+
+    def _write_probe(self, key: str, text: str) -> str | None:
+        answer = put(replace(self._target(key), parameters=self.parameters), bytearray(text.encode()))
+        return answer.get("VersionId")
 
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
         wanted: dict[str, Any] = {"Bucket": self.bucket_name, "Prefix": self.prefix + prefix}
@@ -174,8 +224,10 @@ class S3BackupStorage(ObjectStorage, S3Storage):  # type: ignore[misc]
                 return
             wanted["ContinuationToken"] = page["NextContinuationToken"]
 
-    def presigned_url(self, key: str, *, expires_in: int, filename: str) -> str | None:
+    def presigned_url(self, key: str, *, expires_in: int, filename: str, version_id: str = "") -> str | None:
         parameters = {**self._where(key), "ResponseContentDisposition": content_disposition_header(True, filename)}
+        if version_id:
+            parameters["VersionId"] = version_id
         return call(
             self.client.generate_presigned_url,
             what=key,
@@ -224,7 +276,8 @@ class S3BackupStorage(ObjectStorage, S3Storage):  # type: ignore[misc]
         return {"Bucket": self.bucket_name, "Key": self.prefix + validate_key(key)}
 
     def _target(self, key: str) -> Target:
-        return Target(self.client, self.bucket_name, self._where(key)["Key"], self.parameters)
+        parameters = {**self.parameters, **self.lock.parameters()}
+        return Target(self.client, self.bucket_name, self._where(key)["Key"], parameters)
 
 
 def _client_config(addressing: str, *, tls: bool) -> Config:

@@ -68,10 +68,10 @@ def carried(body: bytearray, digest: bytes, stop: threading.Event) -> dict[str, 
     return {"Body": Body(body, stop), "ContentMD5": base64.b64encode(digest).decode()}
 
 
-def put(target: Target, body: bytearray) -> None:
-    """Stores a small object in one request. What was there before stays when that fails."""
+def put(target: Target, body: bytearray) -> Mapping[str, Any]:
+    """Stores a small object in one request; returns the answer. What was there before stays when that fails."""
     digest = md5(body)
-    answer = call(
+    answer: Mapping[str, Any] = call(
         target.client.put_object,
         what=target.key,
         **carried(body, digest, threading.Event()),
@@ -79,6 +79,7 @@ def put(target: Target, body: bytearray) -> None:
         **target.parameters,
     )
     compare(answer, digest.hex(), target.key)
+    return answer
 
 
 def md5(body: bytearray) -> bytes:

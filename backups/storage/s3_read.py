@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import IncompleteReadError
 
@@ -23,10 +23,22 @@ _BLOCK = MIB // 4
 
 @contextmanager
 def open_ranges(
-    client: "S3Client", *, bucket: str, key: str, etag: str, start: int, end: int, piece: int = PIECE
+    client: "S3Client",
+    *,
+    bucket: str,
+    key: str,
+    etag: str,
+    start: int,
+    end: int,
+    piece: int = PIECE,
+    **version: Any,
 ) -> Iterator["RangeReader"]:
-    """A reader over the bytes from `start` up to `end` of the object that has `etag`; one that changes is an error."""
-    reader = RangeReader(client, bucket=bucket, key=key, etag=etag, start=start, end=end, piece=piece)
+    """A reader over the bytes from `start` up to `end` of the object that has `etag`; one that changes is an error.
+
+    `version` is S3's VersionId where it is that one which is read.
+    """
+    wanted = {"Bucket": bucket, "Key": key, "IfMatch": etag, **version}
+    reader = RangeReader(client, key=key, wanted=wanted, start=start, end=end, piece=piece)
     try:
         yield reader
     finally:
@@ -37,9 +49,9 @@ class RangeReader:
     """Holds at most three pieces: the one being read and two on their way."""
 
     def __init__(
-        self, client: "S3Client", *, bucket: str, key: str, etag: str, start: int, end: int, piece: int
+        self, client: "S3Client", *, key: str, wanted: dict[str, Any], start: int, end: int, piece: int
     ) -> None:
-        self._client, self._bucket, self._key, self._etag = client, bucket, key, etag
+        self._client, self._key, self._wanted = client, key, wanted
         self._next, self._end, self._piece = start, end, piece
         self._stop = threading.Event()
         self._fetchers = ThreadPoolExecutor(AHEAD, thread_name_prefix="s3-range")
@@ -84,9 +96,7 @@ class RangeReader:
         def fetch_the_rest() -> None:
             nonlocal done
             first, last = position + done, position + len(view) - 1
-            answer = self._client.get_object(
-                Bucket=self._bucket, Key=self._key, Range=f"bytes={first}-{last}", IfMatch=self._etag
-            )
+            answer = self._client.get_object(Range=f"bytes={first}-{last}", **self._wanted)
             with closing(answer["Body"]) as body:
                 if not answer.get("ContentRange", "").startswith(f"bytes {first}-{last}/"):
                     raise BackupError(
