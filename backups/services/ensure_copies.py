@@ -8,8 +8,9 @@ until they succeed.
 import logging
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
-from django.db.models import Count, Exists, F, FilteredRelation, Min, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, F, Min, OuterRef, Q, QuerySet
 from django.db.models.functions import Greatest, Now
 from django.utils import timezone
 
@@ -70,39 +71,50 @@ def _due(now: datetime) -> QuerySet[DatabaseDestination]:
     return rows.order_by(F("looked_at").asc(nulls_first=True), "pk")
 
 
-def _lacking(placements: Sequence[DatabaseDestination], now: datetime) -> QuerySet[Backup]:
-    """Pairs of a completed backup and a placement (`place`) that has no copy of it, where a good one lies elsewhere.
+def _lacking(placements: Sequence[DatabaseDestination], now: datetime) -> QuerySet[Any]:
+    """Pairs of a completed backup and a `placement` that has no copy of it, where a good one lies elsewhere.
 
     Where only one destination is named nothing is copied, except in place of a damaged copy. What the placement's own
     retention would take at once is not copied either.
     """
     copies = Copy.objects.filter(backup=OuterRef("pk"))
-    there = copies.filter(destination=OuterRef("place__destination"))
-    damaged = Exists(there.filter(state=Copy.State.QUARANTINED))
-    others = DatabaseDestination.objects.filter(database=OuterRef("database")).exclude(pk=OuterRef("place__pk"))
-    kept = Q(place__retention_days__isnull=True)
+    there = copies.filter(destination=OuterRef("to"))
+    others = DatabaseDestination.objects.filter(database=OuterRef("database")).exclude(pk=OuterRef("placement"))
+    kept = Q(days__isnull=True)
     for days in {one.retention_days for one in placements if one.retention_days}:
-        kept |= Q(place__retention_days=days, finished_at__gt=now - timedelta(days=days))
-    these = Q(database__placements__in=[one.pk for one in placements])
-    pairs = Backup.objects.annotate(place=FilteredRelation("database__placements", condition=these))
-    return pairs.annotate(damaged=damaged).filter(
+        kept |= Q(days=days, finished_at__gt=now - timedelta(days=days))
+    return _pairs().filter(
         kept,
         ~Exists(there.filter(state__in=[Copy.State.STORED, Copy.State.WRITING])),
         Exists(copies.filter(state=Copy.State.STORED)),
         Exists(others) | Q(damaged=True),
         status=Status.COMPLETED,
-        place__isnull=False,
+        placement__in=[one.pk for one in placements],
     )
 
 
-def _request(lacking: QuerySet[Backup], placements: Iterable[DatabaseDestination], now: datetime) -> int:
+def _pairs() -> QuerySet[Any]:
+    """Each backup with each placement of its Database, as columns: a condition on these joins nothing once more."""
+    place = "database__placements"
+    pairs = Backup.objects.annotate(
+        placement=F(f"{place}__pk"),
+        to=F(f"{place}__destination"),
+        to_changed_at=F(f"{place}__destination__updated_at"),
+        days=F(f"{place}__retention_days"),
+        named_at=F(f"{place}__named_at"),
+    )
+    damaged = Copy.objects.filter(backup=OuterRef("pk"), destination=OuterRef("to"), state=Copy.State.QUARANTINED)
+    return pairs.annotate(damaged=Exists(damaged))
+
+
+def _request(lacking: QuerySet[Any], placements: Iterable[DatabaseDestination], now: datetime) -> int:
     """Jobs for the newest of them, as many as there is room for."""
     room = _room(placements)
-    jobs = CopyJob.objects.filter(backup=OuterRef("pk"), destination=OuterRef("place__destination"))
+    jobs = CopyJob.objects.filter(backup=OuterRef("pk"), destination=OuterRef("to"))
     ended = jobs.filter(status__in=[Status.FAILED, Status.CANCELLED], finished_at__gt=now - AFTER_FAILURE)
-    put_off = ended.filter(finished_at__gt=OuterRef("place__destination__updated_at"))
-    wanted = lacking.filter(~Exists(jobs.filter(status__in=OPEN)), ~Exists(put_off), place__destination__in=list(room))
-    rows = wanted.order_by("-finished_at", "-pk").values_list("pk", "place__destination", "damaged")
+    put_off = ended.filter(finished_at__gt=OuterRef("to_changed_at"))
+    wanted = lacking.filter(~Exists(jobs.filter(status__in=OPEN)), ~Exists(put_off), to__in=list(room))
+    rows = wanted.order_by("-finished_at", "-pk").values_list("pk", "to", "damaged")
     made = 0
     for pk, place, damaged in rows[: sum(room.values())]:
         if room[place] > 0:
@@ -133,11 +145,11 @@ def _requested(backup: str, destination: str, trigger: str) -> bool:
     return True
 
 
-def _note(lacking: QuerySet[Backup], placements: Sequence[DatabaseDestination]) -> None:
+def _note(lacking: QuerySet[Any], placements: Sequence[DatabaseDestination]) -> None:
     """A copy is wanted from the end of its backup on, or since its destination was named."""
-    wanted_since = Greatest("finished_at", "place__named_at")
-    figures = lacking.order_by().values("place__pk").annotate(count=Count("pk"), since=Min(wanted_since))
-    found = {row["place__pk"]: (row["count"], row["since"]) for row in figures}
+    wanted_since = Greatest("finished_at", "named_at")
+    figures = lacking.order_by().values("placement").annotate(count=Count("pk"), since=Min(wanted_since))
+    found = {row["placement"]: (row["count"], row["since"]) for row in figures}
     for one in placements:
         one.lacking, one.lacking_since = found.get(one.pk, (0, None))
     DatabaseDestination.objects.bulk_update(placements, ["lacking", "lacking_since"])
