@@ -23,7 +23,7 @@ from databases.engines.base import (
 )
 from databases.engines.mongodb.options import MongoOptions, faults_of
 from databases.engines.mongodb.tools import HINT, clients, pick
-from databases.engines.proof import Comparison, ScratchRequest
+from databases.engines.proof import Comparison, Mask, ScratchRequest
 from jobs.errors import BackupError
 
 
@@ -38,7 +38,7 @@ class MongoEngine(Engine):
     connection_fields: ClassVar[frozenset[str]] = frozenset({"host", "port", "username", "password", "database_name"})
     default_port: ClassVar[int | None] = 27017
     tools_hint: ClassVar[str] = HINT
-    supports: ClassVar[frozenset[str]] = frozenset({"full", "selective", "restore", "drill"})
+    supports: ClassVar[frozenset[str]] = frozenset({"full", "selective", "restore", "drill", "masking"})
 
     options: MongoOptions
     scratch_names: Mapping[str, str] | None = None  # of a scratch target: where each database of the backup goes
@@ -55,6 +55,12 @@ class MongoEngine(Engine):
     def address(cls, connection: Connection, options: Mapping[str, Any]) -> str:
         where = super().address(connection, options)
         return where if connection.host else f"uri{where}"
+
+    @classmethod
+    def mask_fault(cls, mask: Mask) -> str:
+        from databases.engines.mongodb import masking
+
+        return masking.mask_fault(mask)
 
     @classmethod
     def by_hand(cls, manifest: Mapping[str, Any], archive: str) -> str:

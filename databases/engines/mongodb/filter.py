@@ -1,4 +1,4 @@
-"""An archive without some of its collections, while it flows.
+"""An archive without some of its collections, or with masked ones, while it flows.
 
 mongorestore leaves collections out by --nsExclude, but not where it replays an oplog.
 """
@@ -7,9 +7,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import bson
+from bson.int64 import Int64
+from fastcrc.crc64 import xz as crc64
 
 from databases.engines.base import Readable
 from databases.engines.mongodb.archive import MAGIC, Archive, Member
+from databases.engines.mongodb.masking import Masking
 from databases.engines.mongodb.structure import MongoStructure
 
 END = b"\xff\xff\xff\xff"
@@ -26,11 +29,17 @@ def members_of(prelude: bytes) -> list[bytes]:
 
 
 class _Sifting(Archive):
-    """`passed` collects what belongs to wanted collections, and the prelude with these alone."""
+    """`passed` collects what belongs to wanted collections, and the prelude with these alone.
 
-    def __init__(self, wanted: Callable[[Member], bool]) -> None:
+    Documents of a masked collection pass one by one; at its end stands the checksum of what passed.
+    """
+
+    def __init__(self, wanted: Callable[[Member], bool], masking: Masking) -> None:
         super().__init__()
         self._wanted = wanted
+        self._masking = masking
+        self._masked: tuple[str, str] | None = None  # whose documents follow, where they are masked
+        self._checksums: dict[tuple[str, str], int] = {}
         self._passing: set[tuple[str, str]] = set()
         self._passes = False
         self.passed = bytearray()
@@ -46,8 +55,10 @@ class _Sifting(Archive):
                     self._begin_passing(self.members)
             else:
                 begin, at = at, self._documents(block, at, self._current)
-                if self._passes:
+                if self._passes and self._masked is None:
                     self.passed += block[begin:at]
+                elif self._passes and self._current is None:
+                    self.passed += END
 
     def _begin_passing(self, members: tuple[Member, ...]) -> None:
         kept = [self._wanted(member) for member in members]
@@ -59,17 +70,38 @@ class _Sifting(Archive):
         super()._headed(raw)
         if self._current is not None:
             document = bson.decode(raw)
-            self._passes = (document["db"], document["collection"]) in self._passing
+            stored = (document["db"], document["collection"])
+            self._passes = stored in self._passing
+            self._masked = stored if self._passes and self._masking.masks(stored) else None
+            self.document = self._mask if self._masked else None
+            if self._masked and document["EOF"]:
+                raw = bson.encode({**document, "CRC": _signed(self._checksums.get(stored, 0))})
             if self._passes:
                 self.passed += raw
 
+    def _mask(self, raw: bytes) -> None:
+        assert self._masked is not None
+        masked = self._masking.document(self._masked, raw)
+        self._checksums[self._masked] = crc64(masked, self._checksums.get(self._masked, 0))
+        self.passed += masked
+
+
+def _signed(number: int) -> Int64:
+    return Int64(number - (1 << 64) if number >> 63 else number)
+
 
 class FilteredSource:
-    """Gives the wanted collections of a source. Before its end the whole archive was found sound."""
+    """Gives the wanted collections of a source, masked. Before its end the whole archive was found sound."""
 
-    def __init__(self, source: Readable, manifest: Mapping[str, Any], wanted: Callable[[Member], bool]) -> None:
+    def __init__(
+        self,
+        source: Readable,
+        manifest: Mapping[str, Any],
+        wanted: Callable[[Member], bool],
+        masking: Masking | None = None,
+    ) -> None:
         self._source = source
-        self._archive = _Sifting(wanted)
+        self._archive = _Sifting(wanted, masking or Masking({}))
         self._structure = MongoStructure(manifest, self._archive)
         self._block = bytearray(1 << 20)
         self._ended = False

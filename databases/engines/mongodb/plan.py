@@ -10,6 +10,7 @@ from databases.engines.mongodb.archive import Member
 from databases.engines.mongodb.catalog import Collection, is_users_or_roles
 from databases.engines.mongodb.selection import Selection, chosen
 from databases.engines.mongodb.session import Client
+from databases.engines.proof import Mask
 from jobs.errors import BackupError
 
 USERS_LEFT_OUT = (
@@ -20,6 +21,7 @@ OPLOG_LEFT_OUT = (
     "The oplog of the backup was not replayed, because it belongs to all databases under their own names: each "
     "collection is as it was when it was read, not all at one point in time."
 )
+NOT_RESTORED = "Masking rules for what was not restored had nothing to do: {names}."
 OPLOG = ".oplog"
 AUTH_VERSION = "admin.system.version"  # mongorestore asks it whether the users suit the server
 SHOWN = 5
@@ -31,7 +33,7 @@ class Plan:
     by the latter. `arguments` are mongorestore's. `exact`: the target has to hold these counts in the end.
 
     Of those that are `expiring` the server may have removed some by then. `leftovers` are the target's collections
-    that the backup lacks and that a complete replacement removes.
+    that the backup lacks and that a complete replacement removes. `masking` are the rules by the archive's own names.
     """
 
     wanted: frozenset[str]
@@ -42,6 +44,7 @@ class Plan:
     expiring: frozenset[str]
     exact: bool
     notes: tuple[str, ...]
+    masking: Mapping[tuple[str, str], tuple[Mask, ...]]
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,8 @@ async def make_plan(
     if not request.drop_existing:
         _require_free(there, written, chosen_only=bool(request.include))
     oplog = bool(manifest.get("oplog"))
-    replay = oplog and not (request.include or renamed or into.database)
+    replay = oplog and not (request.include or renamed or into.database or request.masking)
+    masking, unmasked = _masking(request, wanted, renamed, partial=bool(request.include) or not _is_whole(manifest))
     names = {one.namespace for one in wanted} | ({OPLOG} if replay else set())
     names |= {AUTH_VERSION} if _has_users(wanted) else set()
     arguments: list[str] = []
@@ -75,6 +79,7 @@ async def make_plan(
     arguments += ["--oplogReplay"] if replay else []
     notes = [USERS_LEFT_OUT] if _has_users(members) and not _has_users(wanted) else []
     notes += [OPLOG_LEFT_OUT] if oplog and not replay else []
+    notes += [NOT_RESTORED.format(names=", ".join(unmasked))] if unmasked else []
     lacking = [one for one in there if one.namespace not in {own.namespace for own in written}]
     complete = request.drop_existing and not request.include and _is_whole(manifest)
     if lacking and request.drop_existing and not complete:
@@ -90,6 +95,7 @@ async def make_plan(
         ),
         exact=not replay,
         notes=tuple(notes),
+        masking=masking,
     )
 
 
@@ -109,6 +115,35 @@ def _wanted(members: Sequence[Member], include: Sequence[str]) -> list[Member]:
             hint="Name them in full with include (admin.system.users, admin.system.roles) if they are meant.",
         )
     return wanted
+
+
+def _masking(
+    request: RestoreRequest, wanted: Sequence[Member], renamed: Mapping[str, str], *, partial: bool
+) -> tuple[dict[tuple[str, str], tuple[Mask, ...]], list[str]]:
+    """Rules by collection, and those that name none; only a `partial` restore may lack what a rule names."""
+    rules: dict[tuple[str, str], tuple[Mask, ...]] = {}
+    unused = []
+    for mask in request.masking:
+        meant = [
+            one for one in wanted if mask.item in (one.name, f"{renamed.get(one.database, one.database)}.{one.name}")
+        ]
+        for one in meant:
+            if one.type != "collection":
+                raise _unmaskable(f"{mask.item} is a {one.type}, and only collections are masked.")
+            rules[one.stored] = (*rules.get(one.stored, ()), mask)
+        if not meant and not partial:
+            raise _unmaskable(f"The backup holds no collection {mask.item}.")
+        unused += [] if meant else [f"{mask.item}.{mask.column}"]
+    return rules, unused
+
+
+def _unmaskable(message: str) -> BackupError:
+    return BackupError(
+        message,
+        code="masking_failed",
+        permanent=True,
+        hint="Nothing was restored. Correct the target's masking rules, or leave the collection out with include.",
+    )
 
 
 def _is_own(one: Member) -> bool:

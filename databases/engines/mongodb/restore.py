@@ -10,6 +10,7 @@ from databases.engines.mongodb import catalog
 from databases.engines.mongodb.faults import KNOWN, ROWS
 from databases.engines.mongodb.filter import FilteredSource
 from databases.engines.mongodb.login import Login, login
+from databases.engines.mongodb.masking import Masking
 from databases.engines.mongodb.options import MongoOptions
 from databases.engines.mongodb.peek import PeekedSource
 from databases.engines.mongodb.plan import Into, Plan, make_plan
@@ -50,6 +51,7 @@ def restore(
     mongorestore writes while it reads. It never sees the end of an archive that is damaged or cut, and stops at the
     first error, so a restore that fails is seen to fail; what it had written by then stays, and with `drop_existing`
     those collections have lost their old contents. What the backup lacks is removed last, after the counts agree.
+    What is to be masked is masked before mongorestore sees it, so that this holds for all that was ever written.
     """
     guard = request.guard
     client = pick(settings)
@@ -60,7 +62,8 @@ def restore(
             lambda asked: make_plan(asked, into, peeked.members, source.manifest, request),
             guard=guard,
         )
-        wanted = FilteredSource(peeked, source.manifest, lambda member: member.namespace in plan.wanted)
+        masking = Masking(plan.masking)
+        wanted = FilteredSource(peeked, source.manifest, lambda member: member.namespace in plan.wanted, masking)
         argv = [client.tool("mongorestore"), f"--config={who.config}", "--archive", "--stopOnError"]
         argv += ["--maintainInsertionOrder", *plan.arguments]
         reports = Reports()
@@ -76,7 +79,8 @@ def restore(
         _remove(who, plan, guard)
     fewer = [name for name in sorted(plan.expiring & counts.keys()) if (counts[name] or 0) < plan.counts[name]]
     expired = tuple(EXPIRED.format(name=name, found=counts[name], expected=plan.counts[name]) for name in fewer)
-    return RestoreReport(tool_version=client.text, counts=counts, notes=plan.notes + expired)
+    notes = plan.notes + expired + masking.notes()
+    return RestoreReport(tool_version=client.text, counts=counts, notes=notes, masked=masking.rows)
 
 
 def _require_done(plan: Plan, reports: Reports) -> None:

@@ -1,5 +1,5 @@
 -- Runs inside the restore's transaction, before its commit. What it is given is base64 of a JSON document
--- {"rules": [{"number", "item", "column", "method", "value"}...], "only": [name...] or null, "first": [...], "last":
+-- {"rules": [{"number", "item", "column", "method", "value"}...], "only": [name...] or null, "partial": bool, "first": [...], "last":
 -- [...], "words": [...]}; no other text of anybody's stands in here. Says `backupsite masked NUMBER ROWS` by table.
 SET LOCAL search_path = pg_catalog, pg_temp;
 SET LOCAL row_security = off;
@@ -26,7 +26,7 @@ BEGIN
     roots := ARRAY(SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_' AND rule.item
                      IN (n.nspname || '.' || c.relname, format('%I.%I', n.nspname, c.relname)));
-    CONTINUE WHEN cardinality(roots) = 0 AND NOT whole;
+    CONTINUE WHEN cardinality(roots) = 0 AND (given -> 'partial')::boolean;
     IF cardinality(roots) <> 1 THEN
       RAISE EXCEPTION '%', CASE cardinality(roots) WHEN 0 THEN 'there is no such table'
                       ELSE 'several tables are called so; quote the parts of the name' END;

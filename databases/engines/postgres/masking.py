@@ -38,7 +38,7 @@ class Masked:
 
     def notes(self) -> tuple[str, ...]:
         left = [name for name in self._names if name not in self.rows]
-        return (f"Masking rules for what was not selected had nothing to do: {', '.join(left)}.",) if left else ()
+        return (f"Masking rules for what was not restored had nothing to do: {', '.join(left)}.",) if left else ()
 
 
 def require_transaction(*, atomic: bool) -> None:
@@ -52,8 +52,15 @@ def require_transaction(*, atomic: bool) -> None:
         )
 
 
-def masking_sql(masks: Sequence[Mask], *, entries: Sequence[Entry], only: Sequence[tuple[Entry, str]] | None) -> str:
-    """`only` are the chosen relations with their quoted names, None for a restore of everything.
+def masking_sql(
+    masks: Sequence[Mask],
+    *,
+    entries: Sequence[Entry],
+    only: Sequence[tuple[Entry, str]] | None,
+    partial: bool = False,
+) -> str:
+    """`only` are the chosen relations with their quoted names, None for a restore of everything. Where the restore or
+    the backup is `partial` it may lack what a rule names.
 
     Base64 stands between the rules and the SQL: it has no sign that ends a text.
     """
@@ -63,7 +70,8 @@ def masking_sql(masks: Sequence[Mask], *, entries: Sequence[Entry], only: Sequen
         for item in _places(mask.item, entries, only)
     ]
     names = None if only is None else [name for _, name in only]
-    document = {"rules": rules, "only": names, "first": fakes.FIRST, "last": fakes.LAST, "words": fakes.WORDS}
+    made_up = {"first": fakes.FIRST, "last": fakes.LAST, "words": fakes.WORDS}
+    document = {"rules": rules, "only": names, "partial": partial or only is not None, **made_up}
     return SQL.replace("{rules}", base64.b64encode(json.dumps(document).encode()).decode(), 1)
 
 

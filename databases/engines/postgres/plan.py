@@ -85,9 +85,14 @@ def make_plan(session: Session, source: PeekedSource, request: RestoreRequest) -
     if request.masking:
         require_transaction(atomic=atomic and (source.head is not None or not manifest.get("large_objects", 1)))
         held = source.head.entries if source.head else ()
-        epilogue += masking_sql(request.masking, entries=held, only=only)
+        epilogue += masking_sql(request.masking, entries=held, only=only, partial=_is_partial(manifest))
     epilogue += "COMMIT;\n" if atomic else ""
     return Plan(options, lines, "\n".join(prologue), epilogue, atomic, counts, notes)
+
+
+def _is_partial(manifest: Mapping[str, Any]) -> bool:
+    selection = manifest.get("selection", {})
+    return any(selection.get(name) for name in ("include", "exclude", "schemas"))
 
 
 def _require_new_enough(session: Session, source: PeekedSource) -> None:
