@@ -16,6 +16,7 @@ from backups.services import (
     run,
     schedule,
     scratch,
+    settle,
     verify,
 )
 from jobs.registry import JobKind, register_kind, register_sweep_step
@@ -37,6 +38,7 @@ def register() -> None:
     register_sweep_step("retain", retain.retain_due, slow=True)
     register_sweep_step("forget_old_slots", forget_slots.forget_old_slots, slow=True)
     register_sweep_step("look_at_destinations", look.look_at_destinations, slow=True)
+    register_sweep_step("settle_lost", settle.settle_lost, slow=True)
     register_sweep_step("remove_copies", prune.remove_deleting, slow=True)
     register_page("bkp_", "admin:backups_backup_change")
     register_page("rst_", "admin:backups_restore_change")

@@ -33,7 +33,10 @@ class Orphan:
 
 @dataclass
 class Findings:
-    """`seen` objects, of which `foreign` are none of ours and `young` may belong to a run; keys of rows `missing`."""
+    """`seen` objects, of which `foreign` are none of ours and `young` may belong to a run.
+
+    Keys of rows: `missing` have no object, `differing` one of another size than was stored.
+    """
 
     destination: str
     seen: int = 0
@@ -41,6 +44,7 @@ class Findings:
     young: int = 0
     orphans: list[Orphan] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
+    differing: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def document(self) -> dict[str, Any]:
@@ -49,12 +53,14 @@ class Findings:
 
 def find_orphans(*, destination: Destination, now: datetime | None = None) -> Findings:
     """Reads the whole list of the store. Raises BackupError when it does not answer."""
-    storage, found = open_storage(destination), Findings(destination.pk)
+    storage, found, sizes = open_storage(destination), Findings(destination.pk), _sizes(destination)
     unseen = [dict(rows.filter(state="stored").values_list("key", "pk")) for rows in _rows(destination)]
     before = (now or timezone.now()) - YOUNG
     for page in _pages(Orphan(one.key, one.size, one.modified) for one in storage.list()):
         found.seen += len(page)
         for one in page:
+            if sizes.get(one.key, one.size) != one.size:
+                found.differing.append(one.key)
             for keys in unseen:
                 keys.pop(one.key, None)
         _sort(page, destination, found, before)
@@ -68,6 +74,11 @@ def find_orphans(*, destination: Destination, now: datetime | None = None) -> Fi
     for rows, keys in zip(_rows(destination), unseen, strict=True):
         found.missing += [key for key, pk in sorted(keys.items()) if _is_missing(storage, rows.filter(pk=pk), key)]
     return found
+
+
+def _sizes(destination: Destination) -> dict[str, int | None]:
+    rows = Copy.objects.filter(destination=destination, state=Copy.State.STORED, backup__size__isnull=False)
+    return dict(rows.values_list("key", "backup__size"))
 
 
 def remove_orphans(*, destination: Destination, orphans: Iterable[Orphan]) -> int:

@@ -31,6 +31,7 @@ from databases.services.build_engine import build_engine
 from jobs.errors import BackupError
 from jobs.lease import Lease
 from jobs.models import OPEN, Status
+from jobs.services.sweep import WORKER_LOST
 from jobs.services.tally import BYTES, SECONDS, add, observe
 
 logger = logging.getLogger(__name__)
@@ -98,6 +99,9 @@ def ended(backup: Backup) -> None:
     own = backup.copies.filter(state=Copy.State.WRITING)
     if backup.status == Status.COMPLETED:
         own.filter(attempt=backup.attempt).update(state=Copy.State.STORED, verified_at=backup.finished_at, upload_id="")
+    if backup.status in (Status.SCHEDULED, Status.FAILED):
+        # How a lost attempt ended nobody here knows: settle_lost asks the store.
+        own = own.none() if backup.error_code == WORKER_LOST.code else own.filter(attempt=backup.attempt)
     own.update(state=Copy.State.DELETING)
     if backup.status in (Status.FAILED, Status.CANCELLED):
         Backup.objects.filter(pk=backup.pk).update(parent=None)  # what it meant to build on is free again
