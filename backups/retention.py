@@ -22,7 +22,8 @@ PERIODS: dict[str, tuple[str, Callable[[date], str]]] = {
 class Fact:
     """What is known of one backup. A `status` that is none of the three above has not ended yet.
 
-    `sound`: a copy is stored and not known to be damaged. `read`: a run reads it, or is about to.
+    `sound`: a copy is stored and not known to be damaged. `read`: a run reads it, or is about to. `held_until`: its
+    store deletes it for nobody before.
     """
 
     id: str
@@ -35,6 +36,7 @@ class Fact:
     read: bool = False
     sound: bool = True
     proven_at: datetime | None = None
+    held_until: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,8 @@ def _decide_alike(same: list[Verdict], limits: Limits, zone: ZoneInfo, now: date
     _hold_periods(good, limits, zone)
     for verdict in ended:
         _foresee(verdict, limits.retention_days, is_last=verdict is ended[0], now=now)
+    for verdict in same:
+        _hold_stored(verdict, now)
 
 
 def _age_history(verdict: Verdict, days: int, now: datetime) -> None:
@@ -186,6 +190,14 @@ def _hold_periods(good: list[Verdict], limits: Limits, zone: ZoneInfo) -> None:
                 break
         for key in list(newest)[:count]:
             newest[key].holds.append(f"{word} of {key}")
+
+
+def _hold_stored(verdict: Verdict, now: datetime) -> None:
+    """What the store holds cannot go before, whatever the limits say; after that it may."""
+    held = verdict.fact.held_until
+    if held and held > now:
+        verdict.holds.append(f"the store holds it until {held:%Y-%m-%d %H:%M} UTC")
+        verdict.expires_at = max(verdict.expires_at, held) if verdict.expires_at else None
 
 
 def _foresee(verdict: Verdict, days: int, *, is_last: bool, now: datetime) -> None:

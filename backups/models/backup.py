@@ -124,10 +124,16 @@ class Copy(models.Model):
     retain_until = models.DateTimeField(null=True, blank=True)  # the store deletes it for nobody before (Object Lock)
     locked = models.BooleanField(default=False)  # retention of its destination leaves it alone
     verified_at = models.DateTimeField(null=True, blank=True)
+    tried_at = models.DateTimeField(null=True, editable=False)  # when it could not be read or deleted, the last time
     error = models.TextField(blank=True)
 
     class Meta:
         verbose_name_plural = "copies"
+        indexes = [
+            models.Index(  # the longest unread of a destination
+                fields=["destination", "verified_at"], name="backups_copies_unread", condition=Q(state="stored")
+            )
+        ]
         constraints = [
             models.UniqueConstraint(fields=["backup", "destination", "attempt"], name="backups_copy_once_per_attempt")
         ]

@@ -69,6 +69,7 @@ class Destination(models.Model):
     off_site = models.BooleanField(default=False, help_text=_("Lies at another place than the Databases it is for."))
     managed = models.BooleanField(default=False, editable=False)  # comes from config.yaml
     looked_at = models.DateTimeField(null=True, editable=False)  # when it was last looked whether it can be used
+    unread_since = models.DateTimeField(null=True, editable=False)  # when it was told that copies are unread
     fault = models.CharField(max_length=63, blank=True, editable=False)  # code of what was found; empty when in order
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)

@@ -41,8 +41,13 @@ def explain_retention(
 def _facts(database: Database) -> list[Fact]:
     rows = Backup.objects.filter(database=database, status__in=CONCERNED).order_by()
     # Two plain reads: asked as one, SQLite goes through all stored copies of the site for each backup.
-    copies = Copy.objects.filter(backup__database=database).order_by().values_list("backup_id", "state")
-    sound = {pk for pk, state in copies if state == Copy.State.STORED}
+    copies = Copy.objects.filter(backup__database=database).order_by().values_list("backup_id", "state", "retain_until")
+    sound, held = set[str](), dict[str, datetime]()
+    for pk, state, until in copies:
+        if state == Copy.State.STORED:
+            sound.add(pk)
+        if until:
+            held[pk] = max(until, held.get(pk, until))
     return [
         Fact(
             id=pk,
@@ -54,6 +59,7 @@ def _facts(database: Database) -> list[Fact]:
             locked=locked,
             sound=pk in sound,
             proven_at=proven_at,
+            held_until=held.get(pk),
         )
         for pk, status, finished_at, kind, collection, parent, locked, proven_at in rows.values_list(
             "pk", "status", "finished_at", "type", "collection", "parent_id", "locked", "proven_at"

@@ -24,7 +24,8 @@ from backups.pipeline.encode import Digests, encode
 from backups.pipeline.encoding import Encoding
 from backups.pipeline.keys import generate_identity, recipient_of
 from backups.pipeline.reader import read_digests
-from backups.selectors import stored_copy
+from backups.services.choose_copy import choose_copy
+from backups.services.hold import noting
 from databases.engines.base import Parent, Readable
 from jobs.errors import BackupError
 from jobs.fields import unseal
@@ -80,7 +81,7 @@ def store_index(*, copy: Copy, spooled: Spool, recipients: tuple[str, ...], leas
         spooled.open() as lines,
         encode(lines, encoding=Encoding(compression=COMPRESSION, recipients=recipients + own)) as reader,
     ):
-        open_storage(copy.destination).write(key, reader, check=lease.check)
+        open_storage(copy.destination).write(key, reader, on_stored=noting(copy, artefact=False), check=lease.check)
         digests = reader.digests
     lease.own_rows.update(index_identity=identity)
     return {"key": key, **asdict(digests)}
@@ -133,7 +134,7 @@ def _stored(backup: Backup) -> AbstractContextManager[StoredReader]:
     facts = _facts(backup)
     if not facts:
         raise BackupError(f"{backup.pk} has no index.", code="no_index", permanent=True)
-    copy = stored_copy(backup)
+    copy = choose_copy(backup=backup)
     key = index_key(copy.key, encrypted=facts["key"].endswith(".age"))
     return open_storage(copy.destination).open_stream(key)
 

@@ -2,50 +2,72 @@
 
 import logging
 import time
+from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from backups.artefact import index_keys, sidecar_key
 from backups.destinations import open_storage
 from backups.models import Backup, Copy
 from backups.selectors import readers_of
+from backups.services.hold import explain_refusal, held_until, refuse_held, until_words
 from backups.services.request_copy import cancel_waiting
+from backups.storage.base import PERMISSION, ObjectStorage
 from databases.engines import registry
 from jobs.errors import BackupError
 from jobs.models import OPEN, LogLine, Status
+from notifications.models import Severity
+from notifications.services.record import record_event
 
 AT_ONCE = 500
 
+REFUSED = timedelta(hours=1)
 ROUND_S = 20.0  # other slow steps wait behind this one
 
 logger = logging.getLogger(__name__)
 
 
 def remove_copy(copy: Copy) -> None:
-    """Deletes the objects of a copy, unfinished uploads included, then its row. Raises BackupError or OSError."""
+    """Deletes the objects of a copy, unfinished uploads included, then its row.
+
+    Raises BackupError or OSError; BackupError(code="held") while the store deletes it for nobody.
+    """
+    refuse_held(copy)
     storage = open_storage(copy.destination)
+    try:
+        _remove_objects(copy, storage)
+    except BackupError as error:
+        if error.code == PERMISSION:
+            explain_refusal(copy, storage)
+        raise
+    copy.delete()
+
+
+def _remove_objects(copy: Copy, storage: ObjectStorage) -> None:
+    version = copy.version_id or None
     storage.abort_uploads(copy.key, upload_id=copy.upload_id or None)
-    storage.delete(copy.key)
+    storage.delete(copy.key, version_id=version)
+    beside = "" if version else None  # they have versions too, whose ids nobody wrote down
     if "incremental" in registry.engine_class(copy.backup.engine).supports:
         for key in index_keys(copy.key):
             storage.abort_uploads(key)
-            storage.delete(key)
-    storage.delete(sidecar_key(copy.key))
-    copy.delete()
+            storage.delete(key, version_id=beside)
+    storage.delete(sidecar_key(copy.key), version_id=beside)
 
 
 def remove_deleting() -> int:
     """The sweeper's step: removes copies that are to go, then backups that have none left. Returns the removals.
 
     A destination that does not answer is asked once a round: each question takes its timeouts. What is not done within
-    a round is done in the next.
+    a round is done in the next. What a store holds is left alone till then, and one that refuses is asked once an hour.
     """
     removed = 0
     silent: set[str] = set()
     deadline = time.monotonic() + ROUND_S
-    for copy in _to_go(Copy.objects.all()).order_by("pk").iterator():
+    for copy in _to_go(Copy.objects.all()).filter(_to_be_tried()).order_by("pk").iterator():
         if time.monotonic() > deadline:
             break
         if copy.destination_id in silent:
@@ -56,8 +78,7 @@ def remove_deleting() -> int:
         except (BackupError, OSError) as error:
             if not (isinstance(error, BackupError) and error.permanent):
                 silent.add(copy.destination_id)
-            logger.warning("%s stays until its destination answers: %s", copy.key, error)
-            Copy.objects.filter(pk=copy.pk).update(error=str(error)[:2000])
+            _note_refusal(copy, error)
     _end_deletion(Backup.objects.all())
     return removed
 
@@ -84,8 +105,34 @@ def remove_deleting_of(backup: Backup) -> None:
         try:
             remove_copy(copy)
         except (BackupError, OSError) as error:
-            logger.warning("%s stays until its destination answers: %s", copy.key, error)
+            _note_refusal(copy, error)
     _end_deletion(Backup.objects.filter(pk=backup.pk))
+
+
+def _to_be_tried() -> Q:
+    """A destination that was changed since it refused is asked at once: its credentials may be others."""
+    now = timezone.now()
+    refused = Q(tried_at__gt=now - REFUSED, tried_at__lte=now, destination__updated_at__lt=F("tried_at"))
+    return (Q(retain_until__isnull=True) | Q(retain_until__lte=now)) & ~refused
+
+
+def _note_refusal(copy: Copy, error: Exception) -> None:
+    """Said once, however often it is tried. One that does not answer is tried in every round."""
+    text = str(error)[:2000]
+    permanent = isinstance(error, BackupError) and error.permanent
+    refused = isinstance(error, BackupError) and error.code == PERMISSION
+    if text != copy.error:
+        logger.warning("%s stays for now: %s", copy.key, error)
+    others = Copy.objects.filter(destination=copy.destination_id, state=Copy.State.DELETING, tried_at__isnull=False)
+    if refused and not others.exists():
+        record_event(
+            kind="destination.undeletable",
+            severity=Severity.WARNING,
+            subject_id=copy.destination_id,
+            message=f"The credentials of {copy.destination_id} may not delete: what is to go stays stored there.",
+            hint="Allow them to delete for a while, or let a lifecycle rule of the bucket do it: docs/object-lock.md.",
+        )
+    Copy.objects.filter(pk=copy.pk).update(error=text, tried_at=timezone.now() if permanent else None)
 
 
 def deletion_fault(backup: Backup) -> str:
@@ -98,6 +145,8 @@ def deletion_fault(backup: Backup) -> str:
         return f"is what {child} builds on; delete that first"
     if readers := readers_of(backup):
         return f"is being read by {', '.join(readers)}"
+    if until := held_until(backup):
+        return f"cannot be deleted: {until_words(until)}"
     return ""
 
 

@@ -13,7 +13,9 @@ SAID = {
 }
 
 
-def read_back(*, storage: ObjectStorage, key: str, digests: Digests, lease: Lease) -> Copy.Readback:
+def read_back(
+    *, storage: ObjectStorage, key: str, digests: Digests, lease: Lease, version_id: str = ""
+) -> Copy.Readback:
     """How it was compared. Raises BackupError(code="readback_mismatch"), and what the destination says.
 
     Credentials that may only write cannot read it back: then the checksums stand that the store confirmed for each
@@ -21,7 +23,7 @@ def read_back(*, storage: ObjectStorage, key: str, digests: Digests, lease: Leas
     """
     lease.phase("read_back", estimate=digests.size)
     try:
-        with storage.open_stream(key) as stored:
+        with storage.open_stream(key, version_id=version_id) as stored:
             found = read_digests(stored, check=lease.check, progress=lease.progress)
     except BackupError as error:
         if error.code != PERMISSION:

@@ -20,6 +20,7 @@ from backups.selectors import primary_destination, recipients_of, stored_places
 from backups.services.chain import hold_parent
 from backups.services.ensure_copies import copy_completed
 from backups.services.events import record_backup_event
+from backups.services.hold import noting
 from backups.services.hooks import hooks_around
 from backups.services.index import Spool, parent_of, spool, store_index
 from backups.services.prune import remove_copy
@@ -67,13 +68,14 @@ def run_backup(backup: Backup, lease: Lease) -> dict[str, Any]:
             storage = open_storage(copy.destination)
             try:
                 digests, facts = _store(dump, engine, encoding, storage, copy, lease)
-                how = read_back(storage=storage, key=copy.key, digests=digests, lease=lease)
+                how = read_back(storage=storage, key=copy.key, digests=digests, lease=lease, version_id=copy.version_id)
                 Copy.objects.filter(pk=copy.pk).update(readback=how)
                 indexed = store_index(copy=copy, spooled=index, recipients=encoding.recipients, lease=lease)
                 body = sidecar(
                     backup=backup, key=copy.key, digests=digests, encoding=encoding, facts=facts, index=indexed
                 )
-                storage.write_text(sidecar_key(copy.key), json.dumps(body, indent=2, sort_keys=True))
+                text = json.dumps(body, indent=2, sort_keys=True)
+                storage.write_text(sidecar_key(copy.key), text, on_stored=noting(copy, artefact=False))
             except BaseException:
                 _undo(copy)
                 raise
@@ -148,7 +150,7 @@ def _store(
         progress=lease.progress,
         abort=dump.abort,
     ) as reader:
-        size = storage.write(copy.key, reader, on_upload=on_upload, check=lease.check)
+        size = storage.write(copy.key, reader, on_upload=on_upload, on_stored=noting(copy), check=lease.check)
         digests = reader.digests
     if size != digests.size:
         raise BackupError(

@@ -9,7 +9,7 @@ from backups.destinations import open_storage
 from backups.models import Backup, Copy, Destination
 from backups.pipeline.decode import DecodedReader, decode
 from backups.pipeline.encode import Check, Digests, no_check
-from backups.selectors import stored_copy
+from backups.services.choose_copy import choose_copy
 from backups.services.index import open_index
 from databases.engines.base import Readable
 from jobs.errors import BackupError
@@ -115,16 +115,16 @@ def open_plain(*, backup: Backup, copy: Copy, identities: Sequence[str], lease: 
 def open_chain(
     *, chain: Sequence[Backup], identities: Sequence[str], lease: Lease, destination: Destination | None = None
 ) -> Iterator[list[PlainSource]]:
-    """A chain, oldest first, as a restore reads it: the copies at `destination`, else the nearest ones.
+    """A chain, oldest first, as a restore reads it: the copies at `destination`, else the nearest that are there.
 
-    Raises as `open_plain` does.
+    They are looked for before anything is read. Raises as `open_plain` does.
     """
     reading = Reading(lease, len(chain))
     with ExitStack() as stack:
         yield [
             stack.enter_context(closing(_source(backup, copy, identities, lease, reading)))
             for backup in chain
-            for copy in [stored_copy(backup, destination=destination)]
+            for copy in [choose_copy(backup=backup, destination=destination, queue=lease.job.queue, say=lease.log)]
         ]
 
 
@@ -144,7 +144,7 @@ def open_decoded(
 ) -> Iterator[DecodedReader]:
     """The plain bytes of one artefact, held against its digests at their end. `check` is called between blocks."""
     with (
-        open_storage(copy.destination).open_stream(copy.key) as stored,
+        open_storage(copy.destination).open_stream(copy.key, version_id=copy.version_id) as stored,
         decode(
             stored,
             compression=backup.compression,

@@ -1,0 +1,68 @@
+"""What a store holds: note it beside the copy, and say of a backup until when nobody can delete it."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from django.db.models import F, Max, Q
+from django.db.models.functions import Coalesce, Greatest
+from django.utils import timezone
+
+from backups.models import Backup, Copy
+from backups.storage.base import ObjectStorage, Stored
+from jobs.errors import BackupError
+
+HELD = "held"
+
+
+def noting(copy: Copy, *, artefact: bool = True) -> Callable[[Stored], None]:
+    """For `on_stored` of a write: the last of a copy's objects to be let go decides when the copy can be deleted."""
+
+    def note(stored: Stored) -> None:
+        rows = Copy.objects.filter(pk=copy.pk)
+        if stored.version_id and artefact:
+            rows.update(version_id=stored.version_id)
+            copy.version_id = stored.version_id
+        if stored.retain_until:
+            known = Coalesce(F("retain_until"), stored.retain_until)
+            rows.update(retain_until=Greatest(known, stored.retain_until))
+
+    return note
+
+
+def held_now() -> Q:
+    """Copies that their store deletes for nobody now."""
+    return Q(retain_until__gt=timezone.now())
+
+
+def held_until(backup: Backup) -> datetime | None:
+    """Until when the store of one of its copies holds it; None when nothing holds it now."""
+    held: datetime | None = backup.copies.filter(held_now()).aggregate(last=Max("retain_until"))["last"]
+    return held
+
+
+def until_words(at: datetime) -> str:
+    """The same words wherever it is told."""
+    return f"the store holds it until {at:%Y-%m-%d %H:%M} UTC"
+
+
+def refuse_held(copy: Copy) -> None:
+    """Raises BackupError(code="held") rather than ask the store for what it would refuse."""
+    if copy.retain_until and copy.retain_until > timezone.now():
+        raise _held(copy, copy.retain_until)
+
+
+def explain_refusal(copy: Copy, storage: ObjectStorage) -> None:
+    """Raises BackupError(code="held") when the store refused because it holds the object, longer than was known."""
+    until = storage.held_until(copy.key, version_id=copy.version_id)
+    if until and until > timezone.now():
+        Copy.objects.filter(pk=copy.pk).update(retain_until=until)
+        raise _held(copy, until)
+
+
+def _held(copy: Copy, until: datetime) -> BackupError:
+    return BackupError(
+        f"{copy.key} cannot be deleted yet: {until_words(until)}.",
+        code=HELD,
+        permanent=True,
+        hint="It is deleted when that time has come.",
+    )
