@@ -84,7 +84,7 @@ def test_a_tiny_backup_completes_at_once_and_one_that_runs_when_the_site_stops_c
         site.ready()
         until(lambda: site.get("/readyz")[0] == 200, what="readyz")
         register(postgres18, shop, data, values)
-        for _ in range(3):
+        for _ in range(2):
             assert manage("backup", "shop", data_dir=data, **values).returncode == 0
         took = [_seconds(row) for row in backups(data, values)]
         assert min(took) < 1.5, took
