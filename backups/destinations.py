@@ -41,7 +41,7 @@ def _s3(*, lock_mode: str, lock_days: int, **settings: str) -> ObjectStorage:
 
 
 def check_destination(destination: Destination) -> DestinationReport:
-    """Writes, reads back, lists and deletes a small object.
+    """Writes, reads back, lists and deletes a small object; asks a bucket for Object Lock where objects are to be held.
 
     A Destination that holds nothing yet is made ready first (a folder and its marker); one that holds something must
     have its marker, or a disk that is not mounted would pass for an empty one.

@@ -60,6 +60,8 @@ class PolicySerializer(StrictSerializer):
     keep_monthly = _number("Keep one backup for each of so many months.")
     keep_yearly = _number("Keep one backup for each of so many years.")
     failed_days = _number("Forget failed and cancelled backups after this many days.")
+    verify_within_days = _number("Read every copy again within so many days.")
+    drill_within_days = _number("Tell of a Database that has no backup proven within so many days.")
     compression = serializers.ChoiceField(choices=Compression.choices, required=False)
     managed = serializers.BooleanField(read_only=True, help_text="It comes from the configuration file.")
     updated_at = serializers.DateTimeField(read_only=True, allow_null=True, help_text="Null before it was ever set.")

@@ -56,7 +56,6 @@ _ALL = (
     _good("destination.up", "A destination can be used again."),
     _error("destination.full", "A destination has no more room than is to be kept free."),
     _warning("destination.undeletable", "A destination refuses to delete what retention takes."),
-    _warning("destination.undeletable", "The credentials of a destination may not delete what retention takes."),
     _info("retention.expired", "Retention takes backups that have had their time."),
     _warning("hook.failed", "A program that runs beside backups failed."),
     _info("backups.adopted", "Backups that lay at a destination were taken into the list."),

@@ -23,6 +23,10 @@ LOCAL = ("path", "reserve_bytes")
 S3_PLACE = ("bucket", "prefix", "endpoint_url", "region", "addressing")
 S3_RIGHTS = ("access_key", "secret_key", "ca")
 S3_OBJECTS = ("storage_class", "server_side_encryption", "kms_key_id")
+S3_LOCK = ("object_lock_mode", "object_lock_days")
+HELD = (
+    "The bucket needs Object Lock, which is chosen when it is made. Retention leaves alone what the store still holds."
+)
 
 
 class DestinationForm(PageForm):
@@ -32,7 +36,7 @@ class DestinationForm(PageForm):
         self.kind = kind
         self.destination = destination
         names = ["name", "is_default", "queue"]
-        names += list(LOCAL) if kind == Destination.Kind.LOCAL else [*S3_PLACE, *S3_RIGHTS, *S3_OBJECTS]
+        names += list(LOCAL) if kind == Destination.Kind.LOCAL else [*S3_PLACE, *S3_RIGHTS, *S3_OBJECTS, *S3_LOCK]
         if destination is None:
             names.insert(1, "id")
         self.names = names
@@ -53,6 +57,7 @@ class DestinationForm(PageForm):
             ("Bucket", "", S3_PLACE),
             ("Access", "", S3_RIGHTS),
             ("Objects", "", S3_OBJECTS),
+            ("Object Lock", HELD, S3_LOCK),
         )
 
     def values(self) -> dict[str, Any]:
@@ -162,7 +167,8 @@ def place_of(destination: Destination) -> str:
 
 
 def _facts(destination: Destination) -> list[tuple[str, Any]]:
-    fields = () if destination.kind == Destination.Kind.LOCAL else ("endpoint_url", "region", "access_key", *S3_OBJECTS)
+    remote = ("endpoint_url", "region", "access_key", *S3_OBJECTS, *S3_LOCK)
+    fields = () if destination.kind == Destination.Kind.LOCAL else remote
     named = [(str(_column(name).verbose_name), getattr(destination, name)) for name in (*fields, "queue")]
     if destination.kind == Destination.Kind.LOCAL:
         named.insert(0, ("kept free", size(destination.reserve_bytes)))

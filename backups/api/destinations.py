@@ -13,7 +13,7 @@ from rest_framework.response import Response
 
 from backups.destinations import check_destination
 from backups.models import Destination, make_destination_id
-from backups.services.save_destination import delete_destination, save_destination
+from backups.services.save_destination import MOST_LOCK_DAYS, delete_destination, save_destination
 from jobs.api import RoleOfActions, StrictSerializer
 from jobs.roles import Role
 
@@ -44,6 +44,14 @@ class DestinationSerializer(StrictSerializer):
     )
     kms_key_id = _text(2048)
     addressing = rest.ChoiceField(choices=Destination.Addressing.choices, required=False)
+    off_site = rest.BooleanField(required=False, help_text="Lies at another place than the Databases it is for.")
+    object_lock_mode = rest.ChoiceField(
+        choices=Destination.ObjectLock.choices,
+        allow_blank=True,
+        required=False,
+        help_text="S3: the store deletes new objects for nobody until their days are over. The bucket must have it on.",
+    )
+    object_lock_days = rest.IntegerField(min_value=1, max_value=MOST_LOCK_DAYS, allow_null=True, required=False)
     created_at = rest.DateTimeField(read_only=True)
     updated_at = rest.DateTimeField(read_only=True)
 

@@ -19,17 +19,21 @@ from jobs.fields import unseal
 
 logger = logging.getLogger(__name__)
 
+MOST_LOCK_DAYS = 36_500  # what S3 takes
 PLACE = ("kind", "path", "bucket", "prefix", "endpoint_url")
 
 
 def save_destination(
     *, destination: Destination, values: Mapping[str, Any], create: bool, prepare: bool = True
 ) -> Destination:
-    """Sets `values` (fields, plus `secret_key`) and writes the row; `prepare` makes a new folder ready at once.
+    """Sets `values` (fields, plus `secret_key`) and writes the row.
+
+    `prepare` makes a new folder ready at once, and asks a bucket whether it can hold objects where they are to be held.
 
     Raises ValidationError by field; BackupError: id_taken; wrong_state when copies are stored where it was.
     """
     before = None if create else tuple(getattr(destination, name) for name in PLACE)
+    lock_before = "" if create else destination.object_lock_mode
     for name, value in values.items():
         if name != "secret_key":
             setattr(destination, name, value)
@@ -38,6 +42,8 @@ def save_destination(
         destination.has_secret_key = bool(values["secret_key"])
     if faults := _faults(destination):
         raise ValidationError(faults)
+    if prepare and destination.object_lock_mode and destination.object_lock_mode != lock_before:
+        _require_lock(destination)
     try:
         with transaction.atomic():
             if before and before != tuple(getattr(destination, name) for name in PLACE):
@@ -108,12 +114,32 @@ def _prepare(destination: Destination) -> None:
         logger.warning("destination %s is not ready: %s", destination.pk, error)
 
 
+def _require_lock(destination: Destination) -> None:
+    """A bucket without Object Lock would take the backups and hold none of them."""
+    try:
+        open_storage(destination).require_lock()
+    except BackupError as error:
+        raise ValidationError({"object_lock_mode": [f"{error.message} {error.hint}".strip()]}) from error
+
+
+def _lock_faults(destination: Destination) -> dict[str, Any]:
+    mode, days = destination.object_lock_mode, destination.object_lock_days
+    if mode and destination.kind != Destination.Kind.S3:
+        return {"object_lock_mode": ["Only an S3 bucket can hold objects."]}
+    if mode and not 0 < (days or 0) <= MOST_LOCK_DAYS:
+        return {"object_lock_days": [f"Say for how many days objects are held: 1 to {MOST_LOCK_DAYS}."]}
+    if days and not mode:
+        return {"object_lock_mode": ["Say how objects are held for these days: GOVERNANCE or COMPLIANCE."]}
+    return {}
+
+
 def _faults(destination: Destination) -> dict[str, Any]:
     faults: dict[str, Any] = {}
     try:
         destination.clean_fields()
     except ValidationError as error:
         faults |= error.message_dict
+    faults |= _lock_faults(destination)
     if destination.pk in RESERVED_IDS:
         faults["id"] = [f"{destination.pk!r} is a word of the API and cannot be an id."]
     if destination.kind == Destination.Kind.LOCAL:

@@ -16,6 +16,7 @@ from backupsite.config.reading import ConfigRefused, Document, Fault, read_file
 from backupsite.config.shape import shape_faults
 from databases.models import Database
 from databases.schedule import timezone_fault
+from databases.services.consent import HOST
 from databases.services.delete import delete_database
 from jobs.errors import BackupError
 from jobs.models import Capacity
@@ -134,7 +135,7 @@ def _left_over(document: Document, named: set[tuple[str, str]], *, prune: bool) 
     """Rows that an earlier file brought and this one leaves out."""
     sections = {"database": "databases", "destination": "storage"}
     kinds: tuple[tuple[str, Any, Any], ...] = (
-        ("database", Database, lambda row: delete_database(database=row)),
+        ("database", Database, lambda row: delete_database(database=row, consent=HOST)),
         ("destination", Destination, lambda row: delete_destination(destination=row)),
     )
     for kind, model, delete in kinds:

@@ -24,6 +24,7 @@ DESTINATION_FIELDS = {"type": "kind", "default": "is_default"}
 POLICY_FIELDS = (
     *("schedule", "jitter_s", "paused", "blackouts", "failed_days", "compression"),
     *("retention_days", "max_backups", "keep_daily", "keep_weekly", "keep_monthly", "keep_yearly"),
+    *("verify_within_days", "drill_within_days"),
 )
 PACKAGE_FIELDS = ("schedule", "timezone", "compression", "retention_days", "max_packages", "on_missing")
 DATABASE_FIELDS = (
@@ -33,7 +34,7 @@ DATABASE_FIELDS = (
 )
 STORAGE_FIELDS = (
     *("path", "bucket", "prefix", "endpoint_url", "region", "access_key", "ca", "storage_class", "kms_key_id", "queue"),
-    *("server_side_encryption", "addressing", "reserve_bytes"),
+    *("server_side_encryption", "addressing", "reserve_bytes", "object_lock_mode", "object_lock_days"),
 )
 
 

@@ -33,7 +33,7 @@ def export_config() -> str:
     document = {
         "global": _global(),
         "storage": [_destination(row, names) for row in Destination.objects.order_by("id")],
-        "databases": [_database(row, names) for row in Database.objects.order_by("id").prefetch_related("placements")],
+        "databases": [_database(row, names) for row in Database.objects.filter(built_in=False).order_by("id").prefetch_related("placements")],
         "package-conf": _packages(),
     }
     body = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)

@@ -7,6 +7,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from backups.models import Destination
+from backups.services.save_destination import MOST_LOCK_DAYS
 from backupsite.config.reading import Document, Expanded, Fault
 from databases.blackouts import DAYS
 from databases.engines import registry
@@ -82,6 +83,8 @@ def _global() -> dict[str, Schema]:
         "encryption_recipients": TEXTS,
         **dict.fromkeys(KEEPS, COUNT),
         "failed_days": COUNT,
+        "verify_within_days": COUNT,
+        "drill_within_days": COUNT,
         "max_parallel_jobs": {"type": "integer", "minimum": 1, "maximum": 1000},
     }
 
@@ -100,6 +103,8 @@ def _destination() -> Schema:
                 "server_side_encryption": _one_of(Destination.ServerSideEncryption.values),
                 "addressing": _one_of(Destination.Addressing.values),
                 "reserve_bytes": {"type": "integer", "minimum": 0},
+                "object_lock_mode": _one_of(Destination.ObjectLock.values),
+                "object_lock_days": {"type": "integer", "minimum": 1, "maximum": MOST_LOCK_DAYS},
             }
         ),
     }

@@ -28,6 +28,8 @@ LABELS = {
     "keep_yearly": "Yearly",
     "failed_days": "Days to keep failures",
 }
+PROOF = {"verify_within_days": "Days to read all copies again", "drill_within_days": "Days to prove every Database"}
+PROVING = "Every stored copy is read again in the background; what is not proven by a drill in time is told. 0 is off."
 HELP = {column.name: str(column.help_text) for column in Policy._meta.concrete_fields}
 KEEPING = (
     "A completed backup past one of the first two goes, unless a tier, a lock or a proof keeps it. 0 is off. "
@@ -76,14 +78,15 @@ class PolicyForm(PageForm):
     shown_at = {"schedule": "times"}
 
     def __init__(self, *args: Any, policy: Policy, **kwargs: Any) -> None:
-        names = (*LABELS, "jitter_s", "blackouts", "paused", "compression")
+        names = (*LABELS, *PROOF, "jitter_s", "blackouts", "paused", "compression")
         kwargs["initial"] = {**{name: getattr(policy, name) for name in names}, "times": crons(policy.schedule)}
         super().__init__(*args, **kwargs)
-        for name, label in LABELS.items():
+        for name, label in (LABELS | PROOF).items():
             self.fields[name] = forms.IntegerField(min_value=0, max_value=100_000, label=label, help_text=HELP[name])
         self.sections: tuple[Section, ...] = (
             ("When", "", ("times", "jitter_s", "blackouts", "paused")),
             ("How long", KEEPING, tuple(LABELS)),
+            ("Proof", PROVING, tuple(PROOF)),
             ("How", "", ("compression",)),
         )
 
@@ -120,6 +123,7 @@ class PolicyAdmin(PageAdmin):
             "sentence": sentence(obj.schedule),
             "windows": [_line(window) for window in obj.blackouts],
             "limits": _with_users(obj),
+            "proof": [{"label": label, "value": getattr(obj, name)} for name, label in PROOF.items()],
             "scheduled": Database.objects.filter(schedule=INHERIT).count(),
             "databases": Database.objects.count(),
             "edit_url": self.address(obj, "edit"),

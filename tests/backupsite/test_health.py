@@ -14,7 +14,6 @@ from django.test import Client
 from django.utils import timezone
 
 from backups.models import Backup, Destination
-from backups.storage.base import DestinationReport
 from backupsite.health import destination
 from databases.models import Database
 from jobs.models import Process, Status
@@ -93,12 +92,12 @@ def test_a_destination_that_fails_is_a_reason_without_details(ready: Destination
 def test_a_destination_that_never_answers_is_a_reason_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     released, asked = threading.Event(), []
 
-    def hang(found: Destination) -> DestinationReport:
+    def hang(found: Destination) -> str:
         asked.append(found.pk)
         released.wait(20)
-        return DestinationReport(ok=True)
+        return ""
 
-    monkeypatch.setattr(destination, "check_destination", hang)
+    monkeypatch.setattr(destination, "fault_of", hang)
     monkeypatch.setattr(destination, "WAIT_S", 0.1)
     began = time.monotonic()
     assert [reasons() for _ in range(3)] == [{"destination"}] * 3
