@@ -34,12 +34,7 @@ def save_destination(
     """
     before = None if create else tuple(getattr(destination, name) for name in PLACE)
     lock_before = "" if create else destination.object_lock_mode
-    for name, value in values.items():
-        if name != "secret_key":
-            setattr(destination, name, value)
-    if "secret_key" in values:
-        destination.secrets = {"secret_key": values["secret_key"]} if values["secret_key"] else {}
-        destination.has_secret_key = bool(values["secret_key"])
+    _set(destination, values)
     if faults := _faults(destination):
         raise ValidationError(faults)
     if prepare and destination.object_lock_mode and destination.object_lock_mode != lock_before:
@@ -60,6 +55,15 @@ def save_destination(
             ) from error
         raise BackupError("Another Destination was made the default meanwhile.", code="wrong_state") from error
     return destination
+
+
+def _set(destination: Destination, values: Mapping[str, Any]) -> None:
+    for name, value in values.items():
+        if name != "secret_key":
+            setattr(destination, name, value)
+    if "secret_key" in values:
+        destination.secrets = {"secret_key": values["secret_key"]} if values["secret_key"] else {}
+        destination.has_secret_key = bool(values["secret_key"])
 
 
 def _refuse_move(destination: Destination) -> None:
