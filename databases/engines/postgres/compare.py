@@ -79,7 +79,7 @@ class _Comparing:
         selection = manifest.get("selection") or {}
         # pg_dump leaves extensions, functions and large objects out where tables or schemas are named.
         self._all_else = not (selection.get("include") or selection.get("schemas"))
-        self._held = facts.Held({table.name: table.kind for table in found}, self._all_else)
+        self._held = facts.Held({table.name: table.kind for table in found}, self._all_else, invalid_too=True)
         self._here = figures(session)
         self._same_major = major_of(str(manifest.get("server_version", ""))) == session.server_major
         self.tally = Tally()

@@ -7,6 +7,7 @@ their parent, NOT NULL is a constraint for some versions only, invalid indexes a
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from databases.engines.postgres.catalog import USER_SCHEMA, Selection, Table, tables
@@ -30,12 +31,16 @@ Rows = Callable[[str], Sequence[tuple[Any, ...]]]
 
 @dataclass(frozen=True)
 class Held:
-    """The relations a dump holds: name -> relkind. `all_else`: also what belongs to no table."""
+    """The relations a dump holds: name -> relkind. `all_else`: also what belongs to no table.
+
+    pg_dump leaves invalid indexes out, but for those of partitioned tables; `invalid_too` is for what was restored.
+    """
 
     relations: Mapping[str, str]
     all_else: bool
+    invalid_too: bool = False
 
-    @property
+    @cached_property
     def tables(self) -> set[str]:
         return {name for name, kind in self.relations.items() if kind in TABLES}
 
@@ -114,11 +119,10 @@ WHERE {USER_SCHEMA} AND NOT EXISTS (SELECT 1 FROM pg_depend e WHERE e.deptype = 
 
 
 def indexes(rows: Rows, what: Held) -> dict[str, Any]:
-    """pg_dump leaves invalid ones out, but for those of partitioned tables."""
     return {
         name: {"table": table, "definition": definition, "valid": valid}
         for name, table, definition, valid in rows(INDEXES)
-        if table in what.tables and (valid or what.relations[table] == "p")
+        if table in what.tables and (valid or what.invalid_too or what.relations[table] == "p")
     }
 
 

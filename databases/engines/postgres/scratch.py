@@ -25,13 +25,19 @@ def no_scratch(message: str, hint: str, *, permanent: bool = True) -> BackupErro
 @contextmanager
 def database(connection: Connection, options: PostgresOptions, request: ScratchRequest) -> Iterator[Connection]:
     """`connection` is to any database of the server; what comes is one to the new, empty database."""
+    made = make(connection, options, request)
+    try:
+        yield made
+    finally:
+        drop(connection, options, request)
+
+
+def make(connection: Connection, options: PostgresOptions, request: ScratchRequest) -> Connection:
+    """Raises BackupError(code="no_scratch")."""
     with login(connection, options) as who, connect(who, guard=request.guard) as session:
         _require_possible(session, connection, request.manifest)
         _create(session, named(request), request.manifest, request.guard)
-    try:
-        yield replace(connection, database_name=named(request))
-    finally:
-        drop(connection, options, request)
+    return replace(connection, database_name=named(request))
 
 
 def drop(connection: Connection, options: PostgresOptions, request: ScratchRequest) -> None:

@@ -77,8 +77,7 @@ def connect(
 
     A server that freezes after it let us in is left when the guard aborts, or after `within_s` where there is none.
     """
-    with _translated():
-        connection = psycopg2.connect(**login.parameters)
+    connection = _connected(login, guard)
     session = Session(connection)
     try:
         connection.autocommit = True
@@ -92,6 +91,16 @@ def connect(
             yield session
     finally:
         session.close()
+
+
+def _connected(login: Login, guard: Guard | None) -> psycopg2.extensions.connection:
+    try:
+        with _translated():
+            return psycopg2.connect(**login.parameters)
+    except BackupError:
+        if guard is not None:
+            guard.check()  # a drill's own server ends with its job: then the reason is the job's
+        raise
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from databases.engines.postgres.archive import major_of
 from databases.engines.postgres.clients import Client, pick_server
 from databases.engines.postgres.login import login
 from databases.engines.postgres.options import PostgresOptions
-from databases.engines.postgres.scratch import database, named, no_scratch
+from databases.engines.postgres.scratch import make, named, no_scratch
 from databases.engines.postgres.session import connect
 from databases.engines.process import Process, Tool, User, start
 from databases.engines.proof import ScratchRequest
@@ -74,8 +74,7 @@ def throwaway(request: ScratchRequest) -> Iterator[Connection]:
         with _running(server, folder, user, request):
             connection = Connection(str(folder), PORT, SUPERUSER, "", "postgres")
             _make_roles(connection, request)
-            with database(connection, PostgresOptions(), request) as scratch:
-                yield scratch
+            yield make(connection, PostgresOptions(), request)
     finally:
         remove(request)
 
