@@ -1,5 +1,5 @@
 """The admin of Databases, backups, restores, verifications and destinations."""
 
-from backups.admin import backups, databases, destinations, runs
+from backups.admin import approvals, backups, databases, destinations, drills, runs
 
-__all__ = ["backups", "databases", "destinations", "runs"]
+__all__ = ["approvals", "backups", "databases", "destinations", "drills", "runs"]

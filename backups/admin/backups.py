@@ -12,27 +12,36 @@ from django.utils.safestring import SafeString, mark_safe
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
+from backups.admin.approvals import ask_through, asked_for
+from backups.admin.drill_forms import DrillForm
 from backups.admin.filters import DatabaseFilter
 from backups.admin.restore_form import LabelForm, RestoreForm, VerifyForm
 from backups.by_hand import restore_by_hand
-from backups.models import Backup, Copy
+from backups.models import Backup, Copy, DrillPlan
 from backups.selectors import backups_with_copies, readers_of
+from backups.services.ask_approval import ask_to_delete_backup, ask_to_restore
 from backups.services.mark import mark_backup
 from backups.services.prune import delete_backup
+from backups.services.request_drill import request_drill
 from backups.services.restore import request_restore
 from backups.services.verify import request_verification
 from databases.admin.words import words_of
 from databases.models import Database
+from databases.services.consent import needs_second_person
 from jobs.admin.job_pages import JobAdmin
 from jobs.admin.pages import posted, tell
 from jobs.models import Status
 from jobs.roles import Role
 from jobs.templatetags.backupsite import badge, distance, moment, size, span, two_lines
 
-ACTIONS = ("verify", "restore", "label", "lock", "unlock", "delete")
+ACTIONS = ("verify", "drill", "restore", "label", "lock", "unlock", "delete")
 VERIFYING = (
     "Every stored copy is read to its end: sizes, digests and the archive's structure are compared. "
     "Without a key the stored bytes of an encrypted artefact are compared, its contents are not."
+)
+DRILLING = (
+    "The backup is restored into a scratch target, compared with what was backed up, and asked what the Database's "
+    "drill plan asserts; then the scratch target is removed. The Database itself is not touched."
 )
 LOCK = mark_safe('<span class="material-symbols-outlined bks-mark" title="locked">lock</span>')
 
@@ -92,6 +101,7 @@ class BackupAdmin(JobAdmin):
         return [
             *super().page_routes(),
             self.form_route("verify", self.verify, Role.OPERATOR),
+            self.form_route("drill", self.drill, Role.OPERATOR),
             self.form_route("restore", self.restore, Role.OPERATOR),
             self.form_route("label", self.label, Role.ADMIN),
             self.post_route("lock", self.lock, Role.ADMIN),
@@ -115,6 +125,7 @@ class BackupAdmin(JobAdmin):
             "children": obj.children.order_by("created_at")[:20],
             "readers": readers_of(obj),
             "restores": obj.restores.all()[:5],
+            "drills": obj.drills.defer("report")[:5],
             "verifications": obj.verifications.all()[:5],
             "download_url": reverse("api:backup-download", args=[obj.pk]),
             "readable": obj.status == Status.COMPLETED and stored is not None,
@@ -142,15 +153,42 @@ class BackupAdmin(JobAdmin):
             refused="Nothing was started.",
         )
 
+    def drill(self, request: HttpRequest, backup: Backup) -> HttpResponse:
+        plan = DrillPlan.objects.filter(pk=backup.database_id).first() or DrillPlan()
+        form = DrillForm(posted(request), backup=backup, plan=plan)
+        if request.method == "POST" and form.is_valid():
+            drill = form.save_through(lambda: request_drill(backup=backup, user=request.user, **form.values()))
+            if drill is not None:
+                return redirect("admin:backups_drill_change", drill.pk)
+        return self.render(
+            request,
+            "backupsite/form_page.html",
+            form=form,
+            title=f"Drill {backup.pk}",
+            introduction=DRILLING,
+            object=backup,
+            back=self.address(backup),
+            submit="Drill",
+            refused="Nothing was started.",
+        )
+
     def restore(self, request: HttpRequest, backup: Backup) -> HttpResponse:
         form = RestoreForm(posted(request), backup=backup)
         if request.method == "POST" and form.is_valid():
-            restore = form.save_through(lambda: request_restore(backup=backup, user=request.user, **form.values()))
+            asked = {**form.values(), "backup": backup, "user": request.user}
+            if needs_second_person() and (asked["drop_existing"] or asked["delete_extra"]):
+                if (approval := form.save_through(lambda: ask_to_restore(**asked))) is not None:
+                    return asked_for(request, approval)
+                return self._restore_page(request, form, backup)
+            restore = form.save_through(lambda: request_restore(**asked))
             if restore is not None:
                 messages.success(request, f"{restore.pk} restores {backup.pk} into {restore.target_name}.")
                 return redirect("admin:backups_restore_change", restore.pk)
         elif request.method == "POST":
             form.ask_secrets_again()
+        return self._restore_page(request, form, backup)
+
+    def _restore_page(self, request: HttpRequest, form: RestoreForm, backup: Backup) -> HttpResponse:
         return self.render(
             request,
             "backups/restore_page.html",
@@ -188,6 +226,10 @@ class BackupAdmin(JobAdmin):
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         backup = self.object_or_404(request, object_id)
         self.refuse_unless(self.has_delete_permission(request, backup))
+        if request.method == "POST" and needs_second_person() and backup.status != Status.DELETING:
+            return ask_through(
+                request, lambda: ask_to_delete_backup(backup=backup, user=request.user), self.address(backup)
+            )
         if request.method == "POST":
             done = f"{backup.pk} is deleted as soon as its destination has let go of it."
             return self.delete_through(request, backup, lambda: delete_backup(backup=backup), done)

@@ -12,9 +12,12 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
+from backups.admin.approvals import ask_through
+from backups.admin.database_drills import DrillPages
 from backups.admin.restore_form import SelectiveForm
 from backups.models import Backup, Destination
 from backups.selectors import backups_with_copies, databases_with_states
+from backups.services.ask_approval import ask_to_delete_database
 from backups.services.protect import protect_database
 from backups.services.request import request_backup
 from databases.admin.form import DatabaseForm
@@ -23,6 +26,7 @@ from databases.admin.words import words_of
 from databases.engines import registry
 from databases.models import Database, Policy
 from databases.selectors import address_of, next_runs_of
+from databases.services.consent import needs_second_person
 from databases.services.delete import delete_database
 from jobs.admin.pages import posted
 from jobs.errors import BackupError
@@ -43,7 +47,7 @@ class ProtectedForm(DatabaseForm):
 
 
 @admin.register(Database)
-class DatabaseAdmin(DatabasePages):
+class DatabaseAdmin(DrillPages, DatabasePages):
     list_display = ("what", "where", "last_backup", "last_good", "next_run", "state")
     search_fields = ("id", "name", "host", "database_name")
     list_filter = ("engine", "enabled")
@@ -83,6 +87,7 @@ class DatabaseAdmin(DatabasePages):
     def page_routes(self) -> list[URLPattern]:
         return [
             *super().page_routes(),
+            *self.drill_routes(),
             self.post_route("back-up", self.back_up, self.run_role),
             self.form_route("back-up-selective", self.back_up_selective, self.run_role),
             self.form_route("edit", self.edit, self.change_role),
@@ -93,6 +98,7 @@ class DatabaseAdmin(DatabasePages):
         latest = backups_with_copies().filter(database=obj)[:8]
         return {
             **super().page_context(request, obj),
+            **self.drill_context(obj),
             "destination": placement.destination if placement else Destination.objects.filter(is_default=True).first(),
             "latest": latest,
             "back_up_url": self.address(obj, "back-up"),
@@ -156,6 +162,9 @@ class DatabaseAdmin(DatabasePages):
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         self.refuse_unless(self.has_delete_permission(request))
         database = self.object_or_404(request, object_id)
+        if request.method == "POST" and needs_second_person():
+            asked = self.address(database)
+            return ask_through(request, lambda: ask_to_delete_database(database=database, user=request.user), asked)
         if request.method == "POST":
             done = f"{database} is no longer protected."
             return self.delete_through(request, database, lambda: delete_database(database=database), done)

@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse_lazy
 
+from backups.selectors import approvals_waiting
 from jobs.roles import Role, role_of
 
 
@@ -21,6 +23,9 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     def item(title: str, icon: str, name: str, allowed: Callable[[HttpRequest], bool] = is_viewer) -> dict[str, Any]:
         return {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{name}"), "permission": allowed}
 
+    waiting = item("Approvals", "how_to_reg", "backups_approval_changelist")
+    if settings.BACKUPSITE_FOUR_EYES and is_viewer(request) and (count := approvals_waiting()):
+        waiting["badge"] = str(count)
     return [
         {
             "items": [
@@ -28,8 +33,10 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 item("Databases", "database", "databases_database_changelist"),
                 item("Backups", "inventory_2", "backups_backup_changelist"),
                 item("Restores", "settings_backup_restore", "backups_restore_changelist"),
+                item("Drills", "fact_check", "backups_drill_changelist"),
                 item("Verifications", "verified", "backups_verification_changelist"),
                 item("Packages", "package_2", "packages_package_changelist"),
+                *([waiting] if settings.BACKUPSITE_FOUR_EYES else []),
                 item("Destinations", "hard_drive", "backups_destination_changelist"),
                 item("Policy", "policy", "databases_policy_changelist"),
             ]

@@ -1,0 +1,89 @@
+"""Drills: what was proven, how it goes, and the report to read, print and keep."""
+
+import json
+from typing import Any
+
+from django.contrib import admin
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import URLPattern, reverse
+from django.utils.dateparse import parse_datetime
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import ChoicesCheckboxFilter
+from unfold.decorators import display
+
+from backups.admin.filters import DatabaseFilter
+from backups.admin.runs import RunAdmin
+from backups.models import Drill
+from backups.services.sign_report import key_id
+from databases.models import Database
+from jobs.templatetags.backupsite import two_lines
+
+PHASES = (
+    ("scratch", _("Make the scratch target")),
+    ("restore", _("Read, decode and load")),
+    ("finish", _("Finish the restore")),
+    ("compare", _("Compare with the manifest")),
+    ("assert", _("Ask what is asserted")),
+    ("tear_down", _("Remove the scratch target")),
+)
+
+
+@admin.register(Drill)
+class DrillAdmin(RunAdmin):
+    body_template = "backups/drill_body.html"
+    phases = PHASES  # type: ignore[assignment]
+    list_display = ("what", "state", "backup_label", "asked", "took", "origin")
+    list_filter = (DatabaseFilter, ("status", ChoicesCheckboxFilter), ("trigger", ChoicesCheckboxFilter))
+    search_fields = ("id", "backup_label", "database_name")
+    empty_hint = "Open a Database and choose Drill now."
+    search_help_text = "Search by id, backup or Database"
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).defer("backup__manifest", "report")
+
+    @display(description="Drill of", ordering="database_name")
+    def what(self, drill: Drill) -> SafeString:
+        return two_lines(drill.database_name, drill.pk)
+
+    @display(description="Started by", ordering="trigger")
+    def origin(self, drill: Drill) -> str:
+        return drill.get_trigger_display()
+
+    def page_routes(self) -> list[URLPattern]:
+        return [*super().page_routes(), self.read_route("report", self.report, self.view_role)]
+
+    def page_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
+        return {
+            **super().page_context(request, obj),
+            "database_exists": Database.objects.filter(pk=obj.database_id).exists(),
+            "report_url": self.address(obj, "report"),
+            "json_url": reverse("api:drill-report", args=[obj.pk]),
+            "signature_url": reverse("api:drill-signature", args=[obj.pk]),
+        }
+
+    def report(self, request: HttpRequest, drill: Drill) -> HttpResponse:
+        """One page by itself: it is saved, printed and shown to auditors."""
+        if not drill.signature:
+            raise Http404
+        said = drill.report
+        context = {
+            "drill": drill,
+            "report": said,
+            "assertions": [{**one, "query": _text(one["query"])} for one in said["assertions"]],
+            "differences": _differences(said),
+            "started_at": parse_datetime(said["drill"]["started_at"]),
+            "backup_at": parse_datetime(said["backup"]["started_at"]),
+            "phases": [(dict(PHASES).get(name, name), seconds) for name, seconds in said["seconds"].items()],
+            "own_key": said["signed_by"] == key_id(),
+        }
+        return render(request, "backups/drill_report.html", context)
+
+
+def _differences(report: dict[str, Any]) -> list[dict[str, Any]]:
+    return (report["comparison"] or {}).get("differences", [])
+
+
+def _text(query: Any) -> str:
+    return query if isinstance(query, str) else json.dumps(query)
