@@ -20,6 +20,7 @@ from rest_framework.views import APIView
 
 from backups.metrics import BackupsCollector
 from jobs.metrics import JobsCollector
+from notifications.metrics import NotificationsCollector
 from packages.metrics import PackagesCollector
 
 
@@ -53,7 +54,7 @@ def _scrape() -> HttpResponse:
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     else:
         registry.register(_OneProcess())
-    for collector in (JobsCollector(), BackupsCollector(), PackagesCollector()):
+    for collector in (JobsCollector(), BackupsCollector(), PackagesCollector(), NotificationsCollector()):
         registry.register(collector)
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 

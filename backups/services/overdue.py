@@ -3,7 +3,7 @@
 import itertools
 import time
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from django.conf import settings
@@ -17,7 +17,7 @@ from backups.services.schedule import PAUSED
 from databases.models import Database
 from databases.selectors import site_policy
 from jobs.models import Status
-from notifications.models import Severity
+from notifications.models import Event, Severity
 from notifications.services.record import record_event
 
 Row = TypeVar("Row")
@@ -95,13 +95,18 @@ def _tell_overdue(database: Database) -> int:
             message=f"{database.name} was due at {slot.due_at:%Y-%m-%d %H:%M} UTC and has no good backup since; "
             f"{_last_good(database)}.",
             hint=_hint(slot),
+            data={"since": slot.due_at, "last_good_at": _last_good_at(database)},
         )
     return 1
 
 
-def _last_good(database: Database) -> str:
+def _last_good_at(database: Database) -> datetime | None:
     good = Backup.objects.filter(database=database, status=Status.COMPLETED, finished_at__isnull=False)
-    last = good.order_by("-finished_at").values_list("started_at", flat=True).first()
+    return good.order_by("-finished_at").values_list("started_at", flat=True).first()
+
+
+def _last_good(database: Database) -> str:
+    last = _last_good_at(database)
     return f"the last good one began at {last:%Y-%m-%d %H:%M} UTC" if last else "it has never had one"
 
 
@@ -118,6 +123,9 @@ def _tell_recovered(overdue: Overdue) -> int:
     with transaction.atomic():
         if not Overdue.objects.filter(pk=overdue.pk, due_at=overdue.due_at).delete()[0]:
             return 0  # somebody else told it
+        told = Event.objects.filter(kind="backup.recovered", database_id=overdue.pk, created_at__gt=overdue.since)
+        if told.exists():
+            return 0  # the good backup itself, which ended a row of failures
         record_event(
             kind="backup.recovered",
             severity=Severity.INFO,
@@ -125,5 +133,6 @@ def _tell_recovered(overdue: Overdue) -> int:
             database_id=overdue.pk,
             message=f"{overdue.database.name} has a good backup again; it was overdue since "
             f"{overdue.since:%Y-%m-%d %H:%M} UTC.",
+            data={"since": overdue.since},
         )
     return 1

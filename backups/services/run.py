@@ -19,7 +19,7 @@ from backups.pipeline.encoding import Encoding
 from backups.selectors import primary_destination, recipients_of, stored_places
 from backups.services.chain import hold_parent
 from backups.services.ensure_copies import copy_completed
-from backups.services.events import record_backup_event
+from backups.services.events import record_backup_event, record_backup_start
 from backups.services.hold import noting
 from backups.services.hooks import hooks_around
 from backups.services.index import Spool, parent_of, spool, store_index
@@ -57,6 +57,7 @@ def run_backup(backup: Backup, lease: Lease) -> dict[str, Any]:
         compression=database.compression, level=database.compression_level, recipients=recipients_of(database)
     )
     lease.log(f"backing up {database.name} ({database.engine}, {backup.type})")
+    record_backup_start(backup)
     lease.phase("preflight", moves_bytes=False)
     hold_parent(backup=backup, engine=engine, recipients=encoding.recipients, lease=lease)
     with hooks_around(backup=backup, database=database, lease=lease), spool() as index:

@@ -19,6 +19,8 @@ from databases.schedule import latest_runs, next_due
 from databases.selectors import can_be_followed, schedule_of, site_policy
 from jobs.errors import BackupError
 from jobs.models import OPEN
+from notifications.models import Severity
+from notifications.services.record import record_event
 
 logger = logging.getLogger(__name__)
 
@@ -147,12 +149,28 @@ def _request(database: Database, due: datetime, outcome: str, start: datetime | 
 
 
 def _skip(database: Database, due: datetime, reason: str) -> int:
-    return _record([Slot(database=database, due_at=due, outcome=Slot.Outcome.SKIPPED, reason=reason)])
+    recorded = _record([Slot(database=database, due_at=due, outcome=Slot.Outcome.SKIPPED, reason=reason)])
+    if recorded:
+        at = f"{due:%Y-%m-%d %H:%M} UTC"
+        severity = Severity.INFO if reason == PAUSED else Severity.WARNING
+        _tell_skipped(database, f"{database.name} was not backed up at {at}: {reason}.", severity)
+    return recorded
 
 
 def _miss(database: Database, missed: Iterable[datetime]) -> int:
     """Due times before the newest one, at which nobody looked: one run stands for all of them."""
-    return _record(Slot(database=database, due_at=due, outcome=Slot.Outcome.SKIPPED, reason=MISSED) for due in missed)
+    recorded = _record(
+        Slot(database=database, due_at=due, outcome=Slot.Outcome.SKIPPED, reason=MISSED) for due in missed
+    )
+    if recorded:
+        _tell_skipped(database, f"{recorded} due times of {database.name} were {MISSED}.", Severity.WARNING)
+    return recorded
+
+
+def _tell_skipped(database: Database, message: str, severity: Severity) -> None:
+    record_event(
+        kind="schedule.skipped", severity=severity, subject_id=database.pk, database_id=database.pk, message=message
+    )
 
 
 def _record(slots: Iterable[Slot]) -> int:

@@ -31,6 +31,7 @@ from databases.services.beat import drift
 from jobs.errors import BackupError
 from jobs.fields import decrypt
 from jobs.selectors import alive
+from notifications.models import Channel, Ping
 
 OK, WARN, FAIL = "OK", "WARN", "FAIL"
 LOW_DISK, LITTLE_DISK = 100 << 20, 1 << 30  # bytes
@@ -198,6 +199,22 @@ def hooks() -> Found:
             yield FAIL, f"{row.pk} is not backed up: {fault}", "Allow the program, or remove the hook."
 
 
+def channels() -> Found:
+    found = list(Channel.objects.filter(enabled=True))
+    if not found:
+        yield WARN, "Nobody is told when backups fail.", "Add a channel: the admin's Channels, or POST /api/channels."
+    for target in (*found, *Ping.objects.filter(enabled=True)):
+        if target.failing_since:
+            since = f"{target.failing_since:%Y-%m-%d %H:%M} UTC"
+            yield (
+                FAIL,
+                f"{target.pk} takes no messages since {since}: {target.last_error}",
+                "Send a test from its page.",
+            )
+        else:
+            yield OK, f"{target.pk}: {'takes messages' if target.last_ok_at else 'not used yet'}", ""
+
+
 CHECKS: dict[str, Callable[[], Found]] = {
     "database": database,
     "tools": tools,
@@ -210,4 +227,5 @@ CHECKS: dict[str, Callable[[], Found]] = {
     "schedules": schedules,
     "hooks": hooks,
     "destinations": destinations,
+    "channels": channels,
 }

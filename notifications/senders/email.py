@@ -107,7 +107,7 @@ def _translated(place: str, error: Exception) -> BackupError:
             code="tls",
             hint="Check the port and the kind of security: 465 is TLS, 587 is STARTTLS.",
         )
-    if isinstance(error, TimeoutError):
+    if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):  # smtplib wraps it
         return BackupError(f"{place} does not answer.", code="timeout", hint="Check host, port and firewall.")
     if isinstance(error, smtplib.SMTPNotSupportedError):
         return BackupError(

@@ -6,6 +6,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from notifications.models import Delivery, Ping
+from notifications.registry import databases
 from notifications.senders.http import place_of, url_fault
 from notifications.services import outbox
 
@@ -18,6 +19,8 @@ def save_ping(
     fault = url_fault(url or "") if url is not None or row._state.adding else ""
     if fault:
         raise ValidationError({"url": [fault]})
+    if row._state.adding and database_id not in dict(databases()):
+        raise ValidationError({"database_id": [f"No Database has the id {database_id!r}."]})
     given: dict[str, Any] = {"enabled": enabled, "start_and_fail": start_and_fail}
     for name, value in given.items():
         if value is not None:

@@ -96,7 +96,7 @@ def mail_server(*, password: str = "") -> Iterator[MailServer]:
             return "250 taken"
 
     def authenticate(server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
-        return AuthResult(success=(data.login, data.password) == (b"backups", password.encode()))
+        return AuthResult(success=(data.login, data.password) == (b"backups", password.encode()), handled=False)
 
     options = {"authenticator": authenticate, "auth_required": True, "auth_require_tls": False} if password else {}
     controller = Controller(Handler(), hostname="127.0.0.1", port=free_port(), **options)

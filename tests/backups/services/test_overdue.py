@@ -130,7 +130,7 @@ def test_who_is_always_off_at_its_time_and_does_not_catch_up_is_told_of(nightly:
     Database.objects.update(catch_up="none")
     ensure_slots()
     assert tell_overdue() == 1
-    assert "missed, and catch_up is none" in Event.objects.get().hint
+    assert "missed, and catch_up is none" in Event.objects.get(kind="backup.overdue").hint
 
 
 @pytest.mark.parametrize("values", [{"enabled": False}, {"schedule": None}, {"scheduled_since": DUE}])

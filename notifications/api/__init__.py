@@ -1,0 +1,1 @@
+"""Events, channels, rules, mutes and pings over HTTP."""

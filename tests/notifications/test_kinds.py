@@ -1,0 +1,59 @@
+"""The catalogue of events holds every kind that is recorded anywhere, and every registered page exists."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.urls import reverse
+
+from jobs.models import Status
+from notifications import registry
+from notifications.kinds import KINDS
+from notifications.models import Event
+from notifications.services.record import record_event
+
+ROOMS = ("backupsite", "exports", "packages", "backups", "databases", "notifications", "jobs")
+HERE = Path(__file__).parents[2]
+
+
+def recorded() -> Iterator[tuple[str, str]]:
+    """(where, kind) of each call of record_event; of a composed kind its parts that stand in the text."""
+    for room in ROOMS:
+        for path in (HERE / room).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "record_event":
+                    for keyword in node.keywords:
+                        if keyword.arg == "kind":
+                            yield f"{path.relative_to(HERE)}:{node.lineno}", ast.unparse(keyword.value)
+
+
+def test_every_kind_that_is_recorded_is_in_the_catalogue() -> None:
+    found = list(recorded())
+    assert len(found) > 15
+    strangers = []
+    for where, kind in found:
+        if kind.startswith(("'", '"')):
+            if ast.literal_eval(kind) not in KINDS:
+                strangers.append((where, kind))
+        elif kind.startswith("f") and not any(name.startswith(kind[2:].partition("{")[0]) for name in KINDS):
+            strangers.append((where, kind))
+    assert strangers == []
+
+
+def test_how_a_job_ends_is_in_the_catalogue() -> None:
+    for family in ("backup", "package", "drill"):
+        for status in (Status.COMPLETED, Status.FAILED, Status.CANCELLED):
+            assert f"{family}.{status}" in KINDS
+
+
+def test_every_page_that_is_registered_exists() -> None:
+    assert {"bkp_", "database", "chn_", "destination."} <= set(registry._pages)
+    for view in registry._pages.values():
+        assert reverse(view, args=["x"])
+
+
+@pytest.mark.django_db
+def test_an_event_has_the_severity_of_its_kind_unless_another_is_given() -> None:
+    record_event(kind="backup.failed", subject_id="bkp_x", message="It failed.")
+    assert Event.objects.get().severity == "error"
