@@ -215,6 +215,9 @@ SPECTACULAR_SETTINGS = {
         "Trigger": "backups.models.Backup.Trigger",
         "PackageCompression": "packages.models.Compression",
         "PackageTrigger": "packages.models.Package.Trigger",
+        "Severity": "notifications.models.Severity",
+        "ChannelKind": "notifications.models.Channel.Kind",
+        "DestinationKind": "backups.models.Destination.Kind",
     },
     "SWAGGER_UI_DIST": "SIDECAR",  # the pages work without the internet
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

@@ -14,6 +14,11 @@ from backups.api.runs import RestoreViewSet, VerificationViewSet
 from backupsite.api.idempotency import Idempotent
 from backupsite.api.keys import ApiKeyViewSet
 from databases.api import ScheduleViewSet
+from notifications.api.channels import ChannelViewSet
+from notifications.api.events import EventViewSet
+from notifications.api.mutes import MuteViewSet
+from notifications.api.pings import PingViewSet
+from notifications.api.rules import RuleViewSet
 from packages.api.packages import PackageViewSet
 
 
@@ -43,3 +48,8 @@ router.register("verifications", VerificationViewSet, "verification")
 router.register("packages", PackageViewSet, "package")
 router.register("destinations", DestinationViewSet, "destination")
 router.register("keys", ApiKeyViewSet, "key")
+router.register("events", EventViewSet, "event")
+router.register("channels", ChannelViewSet, "channel")
+router.register("rules", RuleViewSet, "rule")
+router.register("mutes", MuteViewSet, "mute")
+router.register("pings", PingViewSet, "ping")
