@@ -22,6 +22,7 @@ BACKUPSITE_PORT = environment.number("BACKUPSITE_PORT", 8000)
 BACKUPSITE_PUBLIC_URL = environment.value("BACKUPSITE_PUBLIC_URL").rstrip("/")
 _config = environment.value("BACKUPSITE_CONFIG")
 BACKUPSITE_CONFIG = Path(_config).absolute() if _config else None
+BACKUPSITE_SELF_BACKUP = environment.choice("BACKUPSITE_SELF_BACKUP", "true", allowed=("true", "false")) == "true"
 BACKUPSITE_MAX_PARALLEL_JOBS = environment.number("BACKUPSITE_MAX_PARALLEL_JOBS", 4, minimum=1)
 BACKUPSITE_MAX_ATTEMPTS = environment.number("BACKUPSITE_MAX_ATTEMPTS", 3, minimum=1)
 # A run whose worker is silent for the lease is ended or tried again; the heartbeat comes every two seconds.

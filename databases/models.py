@@ -126,6 +126,7 @@ class Database(models.Model):
     package = models.BooleanField(default=False)
     queue = models.CharField(max_length=63, blank=True, validators=[RegexValidator(r"^[A-Za-z0-9_.-]+$")])
     managed = models.BooleanField(default=False, editable=False)  # comes from config.yaml
+    built_in = models.BooleanField(default=False, editable=False)  # the site itself; its connection is kept in step
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 

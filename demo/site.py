@@ -57,6 +57,7 @@ def running_site(
             "BACKUPSITE_ADMIN_USERNAME": "admin",
             "BACKUPSITE_ADMIN_PASSWORD_FILE": str(password_file),
             "BACKUPSITE_PG_BIN_DIRS": str(pg_bin_dir),
+            "BACKUPSITE_SELF_BACKUP": "false",  # the demo counts the Databases that it shows
             **(env or {}),
         },
         timeout=STARTS_WITHIN_S,

@@ -35,6 +35,7 @@ if "BACKUPSITE_TEST_ROOM" not in os.environ:
     atexit.register(_close_room)
 ROOM = Path(os.environ["BACKUPSITE_TEST_ROOM"])
 os.environ["BACKUPSITE_DATA_DIR"] = str(ROOM / f"data-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}")
+os.environ.setdefault("BACKUPSITE_SELF_BACKUP", "false")  # tests of it switch it on
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backupsite.settings")
 
 import django

@@ -243,7 +243,8 @@ def _rows_of(destination: Destination, listed: Iterable[_Listed]) -> set[str]:
 def _known_backups(ids: Iterable[str], would: dict[str, _Known]) -> dict[str, _Known]:
     wanted = list(ids)
     rows = Backup.objects.filter(pk__in=wanted).values_list("pk", "database_id", "status", "size", "sha256")
-    return {pk: _Known(*rest) for pk, *rest in rows} | {pk: would[pk] for pk in wanted if pk in would}
+    found = {pk: _Known(str(database), status, size, sha256) for pk, database, status, size, sha256 in rows}
+    return found | {pk: would[pk] for pk in wanted if pk in would}
 
 
 def _numbers(destination: Destination, ids: Iterable[str]) -> set[tuple[str, int]]:

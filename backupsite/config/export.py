@@ -30,10 +30,11 @@ SECRETS = "# Secrets are taken from these variables, or put file:/path in their 
 def export_config() -> str:
     """YAML that `apply_config` reads back without a change, once the variables it names are set."""
     names: list[str] = []
+    described = Database.objects.filter(built_in=False)  # which each site makes by itself
     document = {
         "global": _global(),
         "storage": [_destination(row, names) for row in Destination.objects.order_by("id")],
-        "databases": [_database(row, names) for row in Database.objects.filter(built_in=False).order_by("id").prefetch_related("placements")],
+        "databases": [_database(row, names) for row in described.order_by("id").prefetch_related("placements")],
         "package-conf": _packages(),
     }
     body = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)

@@ -14,6 +14,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+from backups.services.protect_self import keep_protecting_self
 from backups.services.save_destination import ensure_default_destination
 from backupsite import environment
 from backupsite.config.from_environment import read_environment
@@ -36,6 +37,7 @@ def prepare(*, tell: Callable[[str], None], config: Path | None = None) -> None:
         make_first_admin(tell=tell)
         configure(config)
         ensure_default_destination()
+        keep_protecting_self()
 
 
 def configure(config: Path | None) -> None:

@@ -16,6 +16,8 @@ from typing import Any
 
 import psutil
 
+# A site of a test protects what the test protects, and not itself beside it.
+QUIET = {"BACKUPSITE_SELF_BACKUP": "false"}
 ROOT = Path(__file__).resolve().parents[2]
 MANAGE = str(ROOT / "manage.py")
 
@@ -23,7 +25,7 @@ MANAGE = str(ROOT / "manage.py")
 def environment(data_dir: Path, **values: str) -> dict[str, str]:
     """Nothing of the test run's own settings."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    return {**kept, "BACKUPSITE_DATA_DIR": str(data_dir), "PYTHONUNBUFFERED": "1", **values}
+    return {**kept, "BACKUPSITE_DATA_DIR": str(data_dir), "PYTHONUNBUFFERED": "1", **QUIET, **values}
 
 
 def manage(*argv: str, data_dir: Path, **values: str) -> "subprocess.CompletedProcess[str]":

@@ -36,7 +36,8 @@ class Command(OperatorCommand):
         if unknown := set(destination or ()) - {one.pk for one in chosen}:
             self.fault(f"No Destination has the id {min(unknown)!r}.")
             return USAGE
-        body, status = [], DONE
+        body: list[dict[str, Any]] = []
+        status = DONE
         for place in chosen:
             try:
                 found, aside = reconcile(destination=place, fix=fix)
