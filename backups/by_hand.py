@@ -4,6 +4,7 @@ from posixpath import basename
 from shlex import quote
 
 from backups.models import Backup, Destination
+from backups.selectors import readable_copies
 from databases.engines import registry
 
 
@@ -14,8 +15,7 @@ def restore_by_hand(*, backup: Backup, destination: Destination, key: str) -> li
     """
     lines = []
     if backup.parent is not None:
-        copy = backup.parent.copies.select_related("destination").first()
-        if copy is not None:
+        for copy in readable_copies(backup.parent)[:1]:
             lines = restore_by_hand(backup=backup.parent, destination=copy.destination, key=copy.key)
     return [*lines, _fetch(destination, key), *load_by_hand(backup=backup, file=basename(key))]
 

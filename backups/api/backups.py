@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from backups.api import serializers
 from backups.api.common import DETAIL_ACTION, accepted, cancelled, database_of, invalid, user_of
 from backups.api.download import download, make_link
+from backups.api.copies import AT, CopiesOfBackup, asked_destination
 from backups.api.drill_serializers import DrillBackupRequestSerializer, DrillSerializer
 from backups.api.filters import BackupFilters
 from backups.api.streaming import Bytes
@@ -41,7 +42,9 @@ LAST_OF = [
 ]
 
 
-class BackupViewSet(RoleOfActions, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Backup]):
+class BackupViewSet(
+    RoleOfActions, mixins.ListModelMixin, mixins.RetrieveModelMixin, CopiesOfBackup, viewsets.GenericViewSet[Backup]
+):
     """Backups: runs that produced, or failed to produce, one artefact."""
 
     queryset = backups_with_copies()
@@ -52,9 +55,10 @@ class BackupViewSet(RoleOfActions, mixins.ListModelMixin, mixins.RetrieveModelMi
     ordering_fields = ("created_at", "started_at", "finished_at", "size", "original_size", "status", "database_name")
     ordering = ("-created_at",)
     roles = dict.fromkeys(
-        ("create", "cancel", "verify", "restore", "drill", "download", "download_link"), Role.OPERATOR
+        ("create", "cancel", "verify", "restore", "drill", "copies", "change_copy", "download", "download_link"),
+        Role.OPERATOR,
     )
-    starts_job = frozenset({"create", "verify", "restore", "drill"})
+    starts_job = frozenset({"create", "verify", "restore", "drill", "copies"})
 
     include_roles = {"data": Role.OPERATOR}
 
@@ -103,7 +107,8 @@ class BackupViewSet(RoleOfActions, mixins.ListModelMixin, mixins.RetrieveModelMi
 
     @extend_schema(responses={204: None, 202: serializers.BackupSerializer})
     def destroy(self, request: Request, pk: str) -> Response:
-        """Deletes the objects, then the row: 204, or 202 while a destination does not answer."""
+        """Deletes the objects, then the row: 204, or 202 while a destination does not answer or a second person has
+        to agree."""
         backup = self.get_object()
         if delete_backup(backup=backup):
             return Response(status=204)
@@ -130,18 +135,21 @@ class BackupViewSet(RoleOfActions, mixins.ListModelMixin, mixins.RetrieveModelMi
         """At once while it waits; a running one stops within seconds."""
         return cancelled(self)
 
-    @extend_schema(request=serializers.IdentitySerializer, responses={202: serializers.VerificationSerializer})
+    @extend_schema(
+        request=serializers.VerificationRequestSerializer, responses={202: serializers.VerificationSerializer}
+    )
     @action(methods=["post"], **DETAIL_ACTION)
     def verify(self, request: Request, pk: str) -> Response:
-        """Reads every copy again: sizes, digests, structure."""
-        body = self._body(serializers.IdentitySerializer)
+        """Reads every copy again, or that at one destination: sizes, digests, structure."""
+        body = self._body(serializers.VerificationRequestSerializer)
         run = request_verification(backup=self.get_object(), user=user_of(request), **body)
         return accepted(serializers.VerificationSerializer(run), "api:verification-detail", run)
 
     @extend_schema(request=serializers.RestoreRequestSerializer, responses={202: serializers.RestoreSerializer})
     @action(methods=["post"], **DETAIL_ACTION)
     def restore(self, request: Request, pk: str) -> Response:
-        """Puts the backup back into a target Database; `confirm` repeats the target's id."""
+        """Puts the backup back into a target Database; `confirm` repeats the target's id. What would be lost there may
+        need a second person: the answer is then what waits for one."""
         body = self._body(serializers.RestoreRequestSerializer)
         target = database_of(body.pop("target_database_id"), field="target_database_id")
         run = request_restore(backup=self.get_object(), target=target, user=user_of(request), **body)
@@ -163,11 +171,12 @@ class BackupViewSet(RoleOfActions, mixins.ListModelMixin, mixins.RetrieveModelMi
         link = make_link(backup=self.get_object(), request=request, **body)
         return Response(serializers.LinkSerializer(link).data, headers={"Cache-Control": "no-store"})
 
-    @extend_schema(responses={(200, "application/octet-stream"): OpenApiTypes.BINARY})
+    @extend_schema(parameters=[AT], responses={(200, "application/octet-stream"): OpenApiTypes.BINARY})
     @action(renderer_classes=[Bytes], **DETAIL_ACTION)
     def download(self, request: Request, pk: str) -> HttpResponseBase:
         """The artefact as it is stored. Takes one `Range`, `If-Range` and `HEAD`."""
-        return download(backup=self.get_object(), request=request)
+        backup = self.get_object()
+        return download(backup=backup, request=request, destination=asked_destination(request))
 
     @extend_schema(responses={(200, "text/plain"): OpenApiTypes.STR})
     @action(renderer_classes=[Bytes], **DETAIL_ACTION)

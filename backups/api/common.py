@@ -8,6 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
+from backups.models import Destination
 from databases.models import Database
 from jobs.models import Job
 from jobs.services.cancel import cancel_job
@@ -41,3 +42,11 @@ def database_of(pk: str, *, field: str) -> Database:
     if database is None:
         raise invalid(field, f"No Database has the id {pk!r}.")
     return database
+
+
+def destination_of(pk: str, *, field: str) -> Destination:
+    """A wrong id in a request is a fault of the request."""
+    destination = Destination.objects.filter(pk=pk).first() if "\0" not in pk else None
+    if destination is None:
+        raise invalid(field, f"No Destination has the id {pk!r}.")
+    return destination

@@ -10,15 +10,21 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from backups.api import retention
+from backups.api.approvals import ApprovalSerializer, waiting
 from backups.api.common import accepted, user_of
+from backups.api.copies import CopiesOfDatabase
 from backups.api.drill_serializers import DrillPlanSerializer, DrillRequestSerializer, DrillSerializer
-from backups.models import Destination, Drill, DrillPlan
+from backups.models import DatabaseDestination, Destination, Drill, DrillPlan
 from backups.selectors import databases_with_states
+from backups.services.ask_approval import ask_to_delete_database
+from backups.services.place import MOST
 from backups.services.protect import protect_database
 from backups.services.request_drill import request_drill
 from backups.services.save_drill_plan import save_drill_plan
 from databases import api as base
 from databases.models import Database
+from databases.services.consent import needs_second_person
+from jobs.api import StrictSerializer
 from jobs.models import Status
 from jobs.roles import Role
 
@@ -44,11 +50,43 @@ class DestinationIds(serializers.ListField):
         return [placement.destination_id for placement in database.placements.all()]
 
 
+class PlacementSerializer(StrictSerializer):
+    destination = serializers.CharField(max_length=63, source="destination_id")
+    retention_days = serializers.IntegerField(
+        min_value=1, max_value=36500, allow_null=True, required=False, help_text="null: as long as the backup."
+    )
+
+
+class Placements(serializers.ListField):
+    child = PlacementSerializer()
+
+    def get_attribute(self, database: Database) -> list[DatabaseDestination]:
+        return list(database.placements.all())
+
+
 class DatabaseSerializer(base.DatabaseSerializer):
-    destinations = DestinationIds(required=False, max_length=20, help_text="Empty: the default destination.")
+    destinations = DestinationIds(
+        required=False, max_length=MOST, help_text="The first is primary, the others get copies. Empty: the default."
+    )
+    placements = Placements(
+        required=False, max_length=MOST, help_text="The same with the days that copies stay there; give one of the two."
+    )
     last_backup = serializers.SerializerMethodField()
     last_completed_at = serializers.DateTimeField(read_only=True, allow_null=True)
     last_proven_at = serializers.DateTimeField(read_only=True, allow_null=True)
+
+    def validate(self, given: dict[str, Any]) -> dict[str, Any]:
+        """What was read can be sent back: both are taken where they say the same."""
+        given = super().validate(given)
+        if "placements" in given:
+            given["placements"] = [
+                {"destination": place["destination_id"], "retention_days": place.get("retention_days")}
+                for place in given["placements"]
+            ]
+            ids = [place["destination"] for place in given["placements"]]
+            if given.pop("destinations", ids) != ids:
+                raise serializers.ValidationError({"placements": ["Give this or destinations: they differ."]})
+        return given
 
     @extend_schema_field(LastBackupSerializer(allow_null=True))
     def get_last_backup(self, database: Any) -> dict[str, Any] | None:
@@ -75,7 +113,7 @@ class DatabaseSerializer(base.DatabaseSerializer):
         return list(context["default_destinations"])
 
 
-class DatabaseViewSet(base.DatabaseViewSet):
+class DatabaseViewSet(CopiesOfDatabase, base.DatabaseViewSet):
     """Databases: what is protected, and how."""
 
     queryset = databases_with_states()
@@ -85,6 +123,14 @@ class DatabaseViewSet(base.DatabaseViewSet):
 
     def save(self, database: Database, values: Mapping[str, Any], *, create: bool) -> None:
         protect_database(database=database, values=values, create=create)
+
+    @extend_schema(responses={204: None, 202: ApprovalSerializer})
+    def destroy(self, request: Request, pk: str) -> Response:
+        """Removes the Database and its schedule. Its backups stay listed and restorable. 202 where a second person has
+        to agree."""
+        if needs_second_person():
+            return waiting(ask_to_delete_database(database=self.get_object(), user=user_of(request)))
+        return super().destroy(request, pk)
 
     @extend_schema(parameters=retention.PARAMETERS, responses=retention.PreviewSerializer)
     @action(detail=True, url_path="retention-preview", filter_backends=[])

@@ -17,21 +17,28 @@ from rest_framework.views import APIView
 
 from backups.api.streaming import CONTENT_TYPE, Bytes, StoredFile, Stream, attached, public_url, stored
 from backups.destinations import open_storage
-from backups.models import Backup
+from backups.models import Backup, Destination
 from backups.pipeline.decode import decode
-from backups.selectors import identities_for, stored_copy
+from backups.selectors import identities_for
+from backups.services.choose_copy import choose_copy
 from backups.services.restore import readable
 
 SALT = "backups.download"
 
 
-def make_link(*, backup: Backup, request: Request, expires_in: int, decrypt: bool) -> dict[str, Any]:
-    """Raises BackupError: wrong_state, vanished; missing_key when it cannot be decrypted here."""
-    file = _file_to_read(backup, decrypt=decrypt)
+def make_link(
+    *, backup: Backup, request: Request, expires_in: int, decrypt: bool, destination: Destination | None = None
+) -> dict[str, Any]:
+    """To the copy at `destination`, else to the nearest good one when it is followed.
+
+    Raises BackupError: wrong_state, vanished; missing_key when it cannot be decrypted here.
+    """
+    file = _file_to_read(backup, decrypt=decrypt, destination=destination)
     expires_at = timezone.now() + timedelta(seconds=expires_in)
     url = None if decrypt else file.store_link(expires_in=expires_in)
     if url is None:
-        content = {"backup": backup.pk, "decrypt": decrypt, "until": expires_at.timestamp()}
+        place = destination.pk if destination else None
+        content = {"backup": backup.pk, "decrypt": decrypt, "until": expires_at.timestamp(), "destination": place}
         url = public_url(request, reverse("api:download", args=[signing.dumps(content, salt=SALT)]))
     return {"url": url, "expires_at": expires_at}
 
@@ -53,21 +60,27 @@ class DownloadLinkView(APIView):
         backup = Backup.objects.filter(pk=content["backup"]).first()
         if backup is None or content["until"] < timezone.now().timestamp():
             raise Http404
-        return download(backup=backup, request=request, decrypt=content["decrypt"])
+        place = content.get("destination")  # links of an earlier version name none
+        destination = Destination.objects.filter(pk=place).first() if place else None
+        if place and destination is None:
+            raise Http404
+        return download(backup=backup, request=request, decrypt=content["decrypt"], destination=destination)
 
 
-def download(*, backup: Backup, request: Request, decrypt: bool = False) -> HttpResponseBase:
+def download(
+    *, backup: Backup, request: Request, decrypt: bool = False, destination: Destination | None = None
+) -> HttpResponseBase:
     """Raises BackupError: wrong_state, vanished, missing_key, wrong_key, and what the destination says."""
-    file = _file_to_read(backup, decrypt=decrypt)
+    file = _file_to_read(backup, decrypt=decrypt, destination=destination)
     if decrypt and backup.encryption == "age":
         return attached(_decrypted(file, head=request.method == "HEAD"), file.name.removesuffix(".age"))
     return stored(file, request)
 
 
-def _file_to_read(backup: Backup, *, decrypt: bool) -> StoredFile:
+def _file_to_read(backup: Backup, *, decrypt: bool, destination: Destination | None) -> StoredFile:
     if decrypt:
         readable(backup=backup, identities=identities_for(""))
-    copy = stored_copy(backup)
+    copy = choose_copy(backup=backup, destination=destination)
     return StoredFile(copy.destination, copy.key, backup.size or 0, backup.sha256)
 
 

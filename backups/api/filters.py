@@ -7,7 +7,7 @@ import django_filters
 from django.core.exceptions import ValidationError
 from django_filters.fields import IsoDateTimeField
 
-from backups.models import Backup, Restore, Verification
+from backups.models import Backup, CopyJob, Restore, Verification
 from jobs.models import Status
 
 
@@ -59,6 +59,16 @@ class RestoreFilters(RunFilters):
 
     class Meta:
         model = Restore
+        fields: ClassVar[list[str]] = []
+
+
+class CopyJobFilters(RunFilters):
+    backup = django_filters.CharFilter(field_name="backup_label")
+    destination = django_filters.CharFilter(field_name="destination_label")
+    trigger = AnyOf(choices=CopyJob.Trigger.choices)
+
+    class Meta:
+        model = CopyJob
         fields: ClassVar[list[str]] = []
 
 

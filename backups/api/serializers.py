@@ -5,7 +5,8 @@ from typing import Any, ClassVar, cast
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from backups.models import Backup, Copy
+from backups.api.common import destination_of
+from backups.models import Backup, Copy, Destination
 from backups.pipeline.keys import valid_identity
 from databases.models import Compression, Encryption
 from jobs.api import JobSerializer, StrictSerializer
@@ -22,10 +23,14 @@ def names() -> serializers.ListField:
 class CopySerializer(serializers.ModelSerializer[Copy]):
     destination = serializers.CharField(source="destination_id")
     status = serializers.ChoiceField(source="state", choices=Copy.State.choices)
+    size = serializers.IntegerField(source="backup.size", allow_null=True, help_text="Stored bytes.")
 
     class Meta:
         model = Copy
-        fields: ClassVar[tuple[str, ...]] = ("destination", "status", "verified_at")
+        fields: ClassVar[tuple[str, ...]] = (
+            *("id", "destination", "status", "key", "size", "readback", "verified_at"),
+            *("locked", "retain_until", "error"),
+        )
         read_only_fields = fields
 
 
@@ -50,7 +55,7 @@ class BackupSerializer(JobSerializer):
     sha256 = serializers.CharField(read_only=True, help_text="Of the stored bytes; empty before there are any.")
     compression = serializers.ChoiceField(choices=Compression.choices, read_only=True)
     encryption = serializers.ChoiceField(choices=Encryption.choices, read_only=True)
-    path = serializers.SerializerMethodField(help_text="Key at the primary destination.")
+    path = serializers.SerializerMethodField(help_text="Key of its first copy.")
     copies = CopySerializer(many=True, read_only=True)
     expires_at = serializers.DateTimeField(read_only=True, allow_null=True)
     server_version = serializers.CharField(read_only=True)
@@ -60,8 +65,8 @@ class BackupSerializer(JobSerializer):
 
     @extend_schema_field({"type": "string", "nullable": True})
     def get_path(self, backup: Backup) -> str | None:
-        keys = [copy.key for copy in backup.copies.all() if copy.state != Copy.State.WRITING]
-        return keys[0] if keys else None
+        copies = [copy for copy in backup.copies.all() if copy.state != Copy.State.WRITING]
+        return min(copies, key=lambda copy: copy.pk).key if copies else None
 
 
 class BackupPageSerializer(BackupSerializer):
@@ -115,6 +120,15 @@ class BackupChangeSerializer(StrictSerializer):
     locked = serializers.BooleanField(required=False, help_text="A locked backup is deleted by nobody.")
 
 
+class AtDestinationSerializer(StrictSerializer):
+    destination = serializers.CharField(
+        max_length=63, required=False, help_text="Read the copy there; left out: the nearest good one, or every one."
+    )
+
+    def validate_destination(self, pk: str) -> Destination:
+        return destination_of(pk, field="destination")
+
+
 class IdentitySerializer(StrictSerializer):
     """An age secret key, for servers that hold none. Kept encrypted, and erased when the job ends."""
 
@@ -126,7 +140,11 @@ class IdentitySerializer(StrictSerializer):
         return identity
 
 
-class RestoreRequestSerializer(IdentitySerializer):
+class VerificationRequestSerializer(AtDestinationSerializer, IdentitySerializer):
+    pass
+
+
+class RestoreRequestSerializer(AtDestinationSerializer, IdentitySerializer):
     target_database_id = serializers.CharField(max_length=63)
     drop_existing = serializers.BooleanField(default=False, help_text="Empty the target first.")
     delete_extra = serializers.BooleanField(
@@ -136,7 +154,7 @@ class RestoreRequestSerializer(IdentitySerializer):
     confirm = serializers.CharField(max_length=63, help_text="The target's id once more.")
 
 
-class LinkRequestSerializer(StrictSerializer):
+class LinkRequestSerializer(AtDestinationSerializer):
     expires_in = serializers.IntegerField(min_value=1, max_value=MAX_LINK_S, default=3600, help_text="Seconds.")
     decrypt = serializers.BooleanField(default=False, help_text="Take the age layer off; the compression stays.")
 
@@ -158,6 +176,9 @@ class ReportField(serializers.JSONField):
 class RestoreSerializer(RunSerializer):
     target_database_id = serializers.CharField(source="target_id", read_only=True)
     target_database_name = serializers.CharField(source="target_name", read_only=True)
+    destination = serializers.CharField(
+        source="destination_id", read_only=True, allow_null=True, help_text="Of the copy; null: the nearest good one."
+    )
     drop_existing = serializers.BooleanField(read_only=True)
     delete_extra = serializers.BooleanField(read_only=True)
     include = serializers.ListField(child=serializers.CharField(), read_only=True)
@@ -165,4 +186,7 @@ class RestoreSerializer(RunSerializer):
 
 
 class VerificationSerializer(RunSerializer):
+    destination = serializers.CharField(
+        source="destination_id", read_only=True, allow_null=True, help_text="Of the copy; null: every copy."
+    )
     report = ReportField(read_only=True, help_text="What was found at each destination; empty until it ended.")

@@ -14,6 +14,7 @@ from backups.artefact import renumbered, sidecar_key
 from backups.destinations import open_storage
 from backups.models import Backup, Copy, CopyJob, DatabaseDestination, Destination
 from backups.services.copy_objects import SourceFault, copy_artefact, copy_index, sidecar_of
+from backups.services.hold import noting
 from backups.services.prune import remove_copy
 from backups.services.quarantine import quarantine
 from backups.services.read_back import SAID, read_back
@@ -90,13 +91,15 @@ def _copy(job: CopyJob, source: Copy, lease: Lease) -> None:
     try:
         lease.phase("copy", estimate=backup.size)
         lease.log(f"copying {source.key} from {source.destination_id} to {copy.destination_id}")
-        copy_artefact(source=source, key=copy.key, storage=storage, on_upload=on_upload, lease=lease)
-        how = read_back(storage=storage, key=copy.key, digests=digests_of(backup), lease=lease)
+        copy_artefact(source=source, copy=copy, storage=storage, on_upload=on_upload, lease=lease)
+        how = read_back(
+            storage=storage, key=copy.key, digests=digests_of(backup), lease=lease, version_id=copy.version_id
+        )
         lease.phase("finish", moves_bytes=False)
         Copy.objects.filter(pk=copy.pk).update(readback=how)
-        index = copy_index(source=source, key=copy.key, storage=storage, lease=lease)
-        body = sidecar_of(copy=copy, index=index)
-        storage.write_text(sidecar_key(copy.key), json.dumps(body, indent=2, sort_keys=True))
+        index = copy_index(source=source, copy=copy, storage=storage, lease=lease)
+        body = json.dumps(sidecar_of(copy=copy, index=index), indent=2, sort_keys=True)
+        storage.write_text(sidecar_key(copy.key), body, on_stored=noting(copy, artefact=False))
         lease.check()
     except SourceFault:
         Copy.objects.filter(pk=copy.pk).update(state=Copy.State.DELETING)  # the next source writes another object

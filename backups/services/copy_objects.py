@@ -1,8 +1,8 @@
 """The objects of a copy: artefact, index and sidecar, streamed from one store into another."""
 
 import copy as copies
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from backups.artefact import index_key
@@ -11,14 +11,15 @@ from backups.models import Backup, Copy
 from backups.pipeline.blocks import Readable
 from backups.pipeline.encode import EncodedReader, encode
 from backups.pipeline.encoding import Encoding
+from backups.services.hold import noting
 from backups.services.source import digests_of
-from backups.storage.base import ObjectStorage, ignore_upload
+from backups.storage.base import ObjectStorage
 from jobs.errors import BackupError
 from jobs.lease import Lease
 
 AS_IT_IS = Encoding(compression="none")
 
-Stored = tuple[int, str, str]  # size in bytes, MD5, SHA-256
+Expected = tuple[int, str, str]  # size in bytes, MD5, SHA-256
 
 
 class SourceFault(Exception):
@@ -45,7 +46,7 @@ class _Source:
 class _Compared:
     """Reports its end only when the bytes that passed are those that were once stored."""
 
-    def __init__(self, reader: EncodedReader, expected: Stored, key: str) -> None:
+    def __init__(self, reader: EncodedReader, expected: Expected, key: str) -> None:
         self._reader, self._expected, self._key = reader, expected, key
 
     def readinto(self, buffer: bytearray | memoryview) -> int:
@@ -64,16 +65,15 @@ class _Compared:
 
 
 def copy_artefact(
-    *, source: Copy, key: str, storage: ObjectStorage, on_upload: Callable[[str], None], lease: Lease
+    *, source: Copy, copy: Copy, storage: ObjectStorage, on_upload: Callable[[str], None], lease: Lease
 ) -> None:
     """Raises SourceFault, and what the destination says; then nothing is stored."""
     expected = digests_of(source.backup)
-    _stream(
-        source, source.key, (expected.size, expected.md5, expected.sha256), key, storage, lease, on_upload=on_upload
-    )
+    with _opened(source, source.key, (expected.size, expected.md5, expected.sha256), lease) as reader:
+        storage.write(copy.key, reader, on_upload=on_upload, on_stored=noting(copy), check=lease.check)
 
 
-def copy_index(*, source: Copy, key: str, storage: ObjectStorage, lease: Lease) -> dict[str, Any]:
+def copy_index(*, source: Copy, copy: Copy, storage: ObjectStorage, lease: Lease) -> dict[str, Any]:
     """What the sidecar says of the index, nothing when there is none.
 
     A damaged one damages no copy: the next incremental becomes a full backup.
@@ -82,9 +82,10 @@ def copy_index(*, source: Copy, key: str, storage: ObjectStorage, lease: Lease) 
     if not facts:
         return {}
     encrypted = facts["key"].endswith(".age")
-    from_key, to_key = index_key(source.key, encrypted=encrypted), index_key(key, encrypted=encrypted)
+    from_key, to_key = index_key(source.key, encrypted=encrypted), index_key(copy.key, encrypted=encrypted)
     try:
-        _stream(source, from_key, (facts["size"], facts["md5"], facts["sha256"]), to_key, storage, lease)
+        with _opened(source, from_key, (facts["size"], facts["md5"], facts["sha256"]), lease) as reader:
+            storage.write(to_key, reader, on_stored=noting(copy, artefact=False), check=lease.check)
     except SourceFault as fault:
         if fault.error.code not in ("artefact_corrupt", "object_missing"):
             raise
@@ -112,25 +113,19 @@ def _parents(copy: Copy) -> list[str]:
     return keys
 
 
-def _stream(
-    source: Copy,
-    from_key: str,
-    expected: Stored,
-    key: str,
-    storage: ObjectStorage,
-    lease: Lease,
-    *,
-    on_upload: Callable[[str], None] = ignore_upload,
-) -> None:
+@contextmanager
+def _opened(source: Copy, key: str, expected: Expected, lease: Lease) -> Iterator[_Compared]:
+    version_id = source.version_id if key == source.key else ""
     with ExitStack() as stack:
         try:
-            stored = stack.enter_context(open_storage(source.destination).open_stream(from_key))
+            stream = open_storage(source.destination).open_stream(key, version_id=version_id)
+            stored = stack.enter_context(stream)
         except BackupError as error:
             raise SourceFault(_as_damage(error)) from error
         reader = stack.enter_context(
             encode(_Source(stored), encoding=AS_IT_IS, check=lease.check, progress=lease.progress)
         )
-        storage.write(key, _Compared(reader, expected, from_key), on_upload=on_upload, check=lease.check)
+        yield _Compared(reader, expected, key)
 
 
 def _as_damage(error: BackupError) -> BackupError:

@@ -4,7 +4,8 @@ import json
 from typing import Any
 
 from backups.models import Backup
-from backups.selectors import identities_for, stored_copy
+from backups.selectors import identities_for
+from backups.services.choose_copy import choose_copy
 from backups.services.source import open_decoded, require_key
 from databases.engines import registry
 from jobs.errors import BackupError
@@ -32,7 +33,7 @@ def read_data(*, backup: Backup) -> list[Any]:
     identities = identities_for(None)
     require_key(backup, identities, hint="Download the backup and open it with its key.")
     buffer = bytearray(size + 1)  # one more than there should be: the end has to be reached
-    with open_decoded(backup=backup, copy=stored_copy(backup), identities=identities) as reader:
+    with open_decoded(backup=backup, copy=choose_copy(backup=backup), identities=identities) as reader:
         found = reader.readinto(buffer)
     if found != size:
         raise BackupError("The artefact unpacks to more than was backed up.", code="artefact_corrupt", permanent=True)

@@ -7,7 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from backups.destinations import open_storage
-from backups.models import Backup, Copy, Verification
+from backups.models import Backup, Copy, Destination, Verification
 from backups.pipeline.reader import read_digests
 from backups.selectors import identities_for
 from backups.services.index import require_index
@@ -22,8 +22,13 @@ from jobs.models import OPEN, Status
 from jobs.services.ring import ring
 
 
-def request_verification(*, backup: Backup, identity: str = "", user: Any = None) -> Verification:
-    """Raises BackupError(code="wrong_state") unless the backup is completed."""
+def request_verification(
+    *, backup: Backup, identity: str = "", destination: Destination | None = None, user: Any = None
+) -> Verification:
+    """Of the copy at `destination`, else of every copy.
+
+    Raises BackupError(code="wrong_state") unless the backup is completed.
+    """
     with transaction.atomic():
         backup = Backup.objects.select_for_update().get(pk=backup.pk)
         if backup.status != Status.COMPLETED:
@@ -32,10 +37,12 @@ def request_verification(*, backup: Backup, identity: str = "", user: Any = None
                 code="wrong_state",
                 permanent=True,
             )
-        copy = backup.copies.select_related("destination").first()
+        copies = backup.copies.select_related("destination").order_by("pk")
+        copy = (copies.filter(destination=destination) if destination else copies).first()
         verification = Verification.objects.create(
             backup=backup,
             backup_label=backup.pk,
+            destination=destination,
             identity=identity or None,
             requested_by=user,
             queue=copy.destination.queue if copy else "",
@@ -54,9 +61,13 @@ def run_verification(verification: Verification, lease: Lease) -> dict[str, Any]
     backup = verification.backup
     if backup is None or backup.status != Status.COMPLETED:
         raise BackupError("The backup is gone.", code="wrong_state", permanent=True)
-    copies = list(backup.copies.exclude(state__in=[Copy.State.WRITING, Copy.State.DELETING]))
+    readable = backup.copies.exclude(state__in=[Copy.State.WRITING, Copy.State.DELETING]).order_by("pk")
+    place = verification.destination
+    copies = list(readable.filter(destination=place) if place else readable)
     if not copies:
-        raise BackupError(f"{backup.pk} has no copy.", code="vanished", permanent=True)
+        raise BackupError(
+            f"{backup.pk} has no copy{f' at {place.pk}' if place else ''}.", code="vanished", permanent=True
+        )
     identities = identities_for(unseal(verification.identity))
     faults: list[BackupError] = []
     report = []

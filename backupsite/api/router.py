@@ -8,6 +8,7 @@ from rest_framework.viewsets import ViewSetMixin
 from backups.api.application import ApplicationViewSet
 from backups.api.backups import BackupViewSet
 from backups.api.databases import DatabaseViewSet
+from backups.api.copies import CopyJobViewSet
 from backups.api.destinations import DestinationViewSet
 from backups.api.drills import DrillViewSet
 from backups.api.runs import RestoreViewSet, VerificationViewSet

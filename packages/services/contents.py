@@ -86,9 +86,7 @@ class Contents:
             return
         with ExitStack() as stack:
             try:
-                storage = open_storage(source.destination)
-                reader = stack.enter_context(storage.open_stream(source.key, length=row.size))
-                manifest = _manifest(storage.read_text, source.key)
+                reader, manifest = self._opened(source, stack)
             except BackupError as error:
                 if error.code not in GONE:
                     raise
@@ -100,6 +98,19 @@ class Contents:
             self._lease.log(f"{row.name} has no manifest beside it")
         else:
             yield self._text(row.name + SIDECAR_SUFFIX, manifest)
+
+    def _opened(self, source: Source, stack: ExitStack) -> tuple[Reader, str | None]:
+        """Of the nearest copy that is there. Raises what a destination says that may have it, else that it is gone."""
+        faults: list[BackupError] = []
+        for copy in source.copies:
+            try:
+                storage = open_storage(copy.destination)
+                stream = storage.open_stream(copy.key, length=source.row.size, version_id=copy.version_id)
+                return stack.enter_context(stream), _manifest(storage.read_text, copy.key)
+            except BackupError as error:
+                self._lease.log(f"the copy of {source.row.backup_label} at {copy.destination_id}: {error}")
+                faults.append(error)
+        raise next((fault for fault in faults if fault.code not in GONE), faults[0])
 
     def _leave_out(self, row: PackageMember, reason: str) -> None:
         row.missing = reason

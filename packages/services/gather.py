@@ -8,8 +8,8 @@ from typing import Any
 from django.db import transaction
 
 from backups.by_hand import load_by_hand
-from backups.models import Backup, Copy, Destination
-from backups.selectors import stored_copy
+from backups.models import Backup, Copy
+from backups.selectors import readable_copies, stored_copy
 from backups.services.chain import chain_of
 from databases.models import Database
 from jobs.errors import BackupError
@@ -21,11 +21,10 @@ from packages.selectors import databases_to_package, whole_backups
 
 @dataclass(frozen=True)
 class Source:
-    """An artefact that is to become a member: where it lies, and what the package's index says of it."""
+    """An artefact that is to become a member: its copies, the nearest first, and what the index says of it."""
 
     row: PackageMember
-    destination: Destination
-    key: str
+    copies: list[Copy]
     modified: datetime
     facts: dict[str, Any]
     by_hand: list[str]
@@ -82,11 +81,11 @@ def nothing_left() -> BackupError:
 def _sources_of(package: Package, database: Database) -> list[Source]:
     """Raises BackupError when the newest backup, or one that it builds on, cannot be read."""
     chain = chain_of(_held(database))
-    copies = [stored_copy(backup) for backup in chain]
     sources: list[Source] = []
-    for backup, copy in zip(chain, copies, strict=True):
+    for backup in chain:
+        stored_copy(backup)  # says that there is none
         parents = [source.row.name for source in sources]
-        sources.append(_source(package, database, backup, copy, parents))
+        sources.append(_source(package, database, backup, readable_copies(backup), parents))
         sources[-1].row.is_parent = backup is not chain[-1]
     return sources
 
@@ -100,8 +99,8 @@ def _held(database: Database) -> Backup:
     raise BackupError(f"{database.name} has no completed backup.", code="member_missing", permanent=True)
 
 
-def _source(package: Package, database: Database, backup: Backup, copy: Copy, parents: list[str]) -> Source:
-    name = f"{backup.database_id}/{PurePosixPath(copy.key).name}"
+def _source(package: Package, database: Database, backup: Backup, copies: list[Copy], parents: list[str]) -> Source:
+    name = f"{backup.database_id}/{PurePosixPath(copies[0].key).name}"
     row = PackageMember(
         package=package,
         database_id=database.pk,
@@ -114,8 +113,7 @@ def _source(package: Package, database: Database, backup: Backup, copy: Copy, pa
     )
     return Source(
         row=row,
-        destination=copy.destination,
-        key=copy.key,
+        copies=copies,
         modified=backup.finished_at or backup.created_at,
         facts=_facts(backup, parents),
         by_hand=load_by_hand(backup=backup, file=name),

@@ -90,7 +90,9 @@ def test_without_a_destination_it_says_so() -> None:
 def test_it_shows_where_the_artefact_is(backup: Backup) -> None:
     shown = api("viewer").get(f"/api/backups/{backup.pk}").json()
     assert shown["path"] == f"shop/{backup.pk}-1.dump.zst"
-    assert shown["copies"] == [{"destination": "local", "status": "stored", "verified_at": None}]
+    [copy] = shown["copies"]
+    assert (copy["destination"], copy["status"], copy["verified_at"]) == ("local", "stored", None)
+    assert (copy["id"], copy["key"], copy["size"]) == (backup.copies.get().pk, shown["path"], 10)
     assert shown["duration_s"] == pytest.approx(3)
     assert shown["created_at"].endswith("Z")
 
