@@ -5,8 +5,10 @@ from typing import Any
 
 from django.conf import settings
 from django.db.models import OuterRef, QuerySet, Subquery
+from django.utils import timezone
 
 from backups.models import (
+    Approval,
     Backup,
     Copy,
     CopyJob,
@@ -92,7 +94,8 @@ def stored_copy(backup: Backup, *, destination: Destination | None = None) -> Co
 
 def readers_of(backup: Backup) -> list[str]:
     """Ids of open runs that read this backup, or are about to; it is held against deletion while there are any."""
-    return [run for source in _readings() for _, run in source.filter(backup=backup)]
+    first, *rest = (source.filter(backup=backup).order_by() for source in _readings())
+    return [run for _, run in first.union(*rest, all=True)]
 
 
 def backups_being_read() -> set[str]:
@@ -212,3 +215,8 @@ def _ambiguous(name: str, ids: list[str]) -> BackupError:
         permanent=True,
         hint=f"Use an id: {', '.join(ids[:5])}.",
     )
+
+
+def approvals_waiting() -> int:
+    """How many things wait for a second person."""
+    return Approval.objects.filter(state=Approval.State.WAITING, expires_at__gt=timezone.now()).count()

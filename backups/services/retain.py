@@ -31,28 +31,29 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Outcome:
-    """`expired` are marked, their objects still have to go; `forgotten` are rows of history that are gone."""
+    """`expired` are marked, their objects still have to go; `history` are rows that `forget_history` takes."""
 
     verdicts: list[Verdict]
     expired: list[str]
-    forgotten: int
+    history: list[str]
 
 
 def retain_due() -> int:
     """The sweeper's step: every Database once an hour, and after a backup was completed or a policy changed."""
     started = time.monotonic()
     policy, reading = site_policy(), backups_being_read()
-    changed = 0
+    changed, history = 0, list[str]()
     for database in _due(policy).order_by(F("retained__at").asc(nulls_first=True), "pk")[:AT_ONCE]:
         if time.monotonic() - started > ROUND_S:
             break
         try:
             outcome = retain_database(database=database, being_read=reading)
-            changed += len(outcome.expired) + outcome.forgotten
+            changed += len(outcome.expired)
+            history += outcome.history
         except Exception:
             # What is wrong with one Database must not keep the others from their retention.
             logger.exception("retention of %s failed", database.pk)
-    return changed
+    return changed + forget_history(history)
 
 
 def _due(policy: Policy) -> QuerySet[Database]:
@@ -75,7 +76,7 @@ def retain_database(*, database: Database, being_read: set[str] | None = None, n
     now = now or timezone.now()
     current = Database.objects.filter(pk=database.pk).first()
     if current is None:
-        return Outcome([], [], 0)
+        return Outcome([], [], [])
     database, limits = current, limits_of(current, site_policy())
     verdicts = explain_retention(database=database, limits=limits, now=now, being_read=being_read)
     _note_expiry(database, verdicts)
@@ -84,13 +85,16 @@ def retain_database(*, database: Database, being_read: set[str] | None = None, n
     expired = [verdict.fact.id for verdict in completed if _expire(verdict)]
     if expired:
         add("backupsite_retention_deletions", len(expired), engine=database.engine)
-    history = [verdict.fact.id for verdict in going if verdict.fact.status != COMPLETED]
-    forgotten = sum(forget(_history(history[at : at + AT_ONCE])) for at in range(0, len(history), AT_ONCE))
     if expired:
         _record(database, expired)
     looked = Retained(database=database, at=now)
     Retained.objects.bulk_create([looked], update_conflicts=True, unique_fields=["database"], update_fields=["at"])
-    return Outcome(verdicts, expired, forgotten)
+    return Outcome(verdicts, expired, [verdict.fact.id for verdict in going if verdict.fact.status != COMPLETED])
+
+
+def forget_history(ids: list[str]) -> int:
+    """Deletes rows of failed and cancelled backups, of many Databases at once; returns how many."""
+    return sum(forget(_history(ids[at : at + AT_ONCE])) for at in range(0, len(ids), AT_ONCE))
 
 
 def _expire(verdict: Verdict) -> bool:

@@ -12,7 +12,7 @@ from backups.retention import Verdict
 from backups.selectors import backups_being_read
 from backups.services.explain import explain_retention, limits_of
 from backups.services.prune import remove_deleting
-from backups.services.retain import retain_database
+from backups.services.retain import forget_history, retain_database
 from databases.models import Database, Policy
 from databases.selectors import site_policy
 from jobs.management.command import DONE, FAILED, OperatorCommand
@@ -35,7 +35,7 @@ class Command(OperatorCommand):
         policy, reading = site_policy(), backups_being_read()
         body: list[dict[str, Any]] = []
         expired: list[str] = []
-        forgotten = 0
+        history: list[str] = []
         for database in chosen:
             if dry_run:
                 verdicts = _explained(database, policy, reading)
@@ -43,11 +43,12 @@ class Command(OperatorCommand):
                 outcome = retain_database(database=database, being_read=reading)
                 verdicts = outcome.verdicts
                 expired += outcome.expired
-                forgotten += outcome.forgotten
+                history += outcome.history
             if json:
                 body.append({"id": database.pk, "backups": [_document(verdict) for verdict in verdicts]})
             else:
                 self._tell(database, verdicts)
+        forgotten = forget_history(history)
         waiting = 0 if dry_run else _remove(expired)
         if json:
             self.document({"dry_run": dry_run, "databases": body, "expired": expired, "forgotten": forgotten})
