@@ -3,6 +3,7 @@
 from backups.models import Backup, CopyJob, Drill, Restore, Verification
 from backups.services import (
     copy,
+    decide_approval,
     drill,
     drill_overdue,
     drill_schedule,
@@ -31,6 +32,7 @@ def register() -> None:
     register_kind(JobKind(CopyJob.kind, CopyJob, copy.run_copy, copy.may_start, copy.ended))
     register_sweep_step("slots", schedule.ensure_slots)
     register_sweep_step("overdue", overdue.tell_overdue)
+    register_sweep_step("expire_approvals", decide_approval.expire_approvals)
     register_sweep_step("drill_slots", drill_schedule.ensure_drill_slots)
     register_sweep_step("drill_overdue", drill_overdue.tell_drill_overdue)
     register_sweep_step("remove_scratches", scratch.remove_left_scratches, slow=True)

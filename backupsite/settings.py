@@ -46,6 +46,8 @@ BACKUPSITE_ENGINE_SETTINGS = {
     "sqlite_temporary": str(DATA_DIR / "tmp"),
 }
 BACKUPSITE_HOOK_PROGRAMS = environment.paths("BACKUPSITE_HOOK_PROGRAMS")  # none: there are no hooks
+BACKUPSITE_FOUR_EYES = environment.choice("BACKUPSITE_FOUR_EYES", "false", allowed=("true", "false")) == "true"
+BACKUPSITE_APPROVAL_HOURS = environment.number("BACKUPSITE_APPROVAL_HOURS", 24, minimum=1)
 BACKUPSITE_DEFAULT_ENCRYPTION = environment.choice("BACKUPSITE_ENCRYPTION", "none", allowed=("none", "age"))
 BACKUPSITE_AGE_IDENTITIES = keys.age_identities(KEYS_DIR)
 BACKUPSITE_AGE_RECIPIENTS = keys.age_recipients(KEYS_DIR, BACKUPSITE_AGE_IDENTITIES)

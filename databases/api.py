@@ -20,6 +20,7 @@ from rest_framework.response import Response
 
 from databases.engines import registry
 from databases.hooks import DEFAULT_TIMEOUT_S, MAX_COMMANDS, MAX_LENGTH, MAX_TIMEOUT_S, MAX_WORDS, Hooks
+from databases.masking_api import Masking
 from databases.models import CatchUp, Compression, Database, Encryption, Policy, ScheduledType, make_database_id
 from databases.schedule import INHERIT, next_runs, schedule_fault, sentence, timezone_fault
 from databases.selectors import next_runs_of, retention_of, schedule_of, sentence_of, site_policy
@@ -304,7 +305,7 @@ class ScheduleViewSet(RoleOfActions, viewsets.GenericViewSet[Database]):
 
 
 class DatabaseViewSet(
-    RoleOfActions, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Database]
+    RoleOfActions, mixins.ListModelMixin, mixins.RetrieveModelMixin, Masking, viewsets.GenericViewSet[Database]
 ):
     """Databases: what is protected, and how."""
 

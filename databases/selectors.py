@@ -58,3 +58,8 @@ def address_of(database: Database) -> str:
         database_name=database.database_name,
     )
     return registry.engine_class(database.engine).address(connection, database.options)
+
+
+def masking_of(database: Database) -> list[dict[str, str]]:
+    """Its rules as the engines take them."""
+    return list(database.masking_rules.values("item", "column", "method", "value"))

@@ -5,21 +5,23 @@ from typing import Any
 from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, PolymorphicProxySerializer, extend_schema
 from rest_framework import mixins, viewsets
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from backups.api import serializers
+from backups.api.approvals import ApprovalSerializer, waiting
 from backups.api.common import DETAIL_ACTION, accepted, cancelled, database_of, invalid, user_of
-from backups.api.download import download, make_link
 from backups.api.copies import AT, CopiesOfBackup, asked_destination
+from backups.api.download import download, make_link
 from backups.api.drill_serializers import DrillBackupRequestSerializer, DrillSerializer
 from backups.api.filters import BackupFilters
 from backups.api.streaming import Bytes
 from backups.models import Backup, Drill
 from backups.selectors import backups_with_copies, newest_backup
+from backups.services.ask_approval import ask_to_delete_backup, ask_to_restore
 from backups.services.mark import mark_backup
 from backups.services.prune import delete_backup
 from backups.services.read_data import read_data
@@ -28,6 +30,7 @@ from backups.services.request_drill import request_drill
 from backups.services.request_records import request_records
 from backups.services.restore import request_restore
 from backups.services.verify import request_verification
+from databases.services.consent import needs_second_person
 from jobs.api import RoleOfActions
 from jobs.models import Status
 from jobs.roles import Role
@@ -40,6 +43,17 @@ LAST_OF = [
     OpenApiParameter("status", enum=Status.values, description="The newest one in this state."),
     OpenApiParameter("collection", description="The newest one of this collection of a service."),
 ]
+
+DELETION = PolymorphicProxySerializer(
+    component_name="Deletion",
+    serializers=[serializers.BackupSerializer, ApprovalSerializer],
+    resource_type_field_name=None,
+)
+RESTORING = PolymorphicProxySerializer(
+    component_name="Restoring",
+    serializers=[serializers.RestoreSerializer, ApprovalSerializer],
+    resource_type_field_name=None,
+)
 
 
 class BackupViewSet(
@@ -105,11 +119,13 @@ class BackupViewSet(
         body = self._body(serializers.BackupChangeSerializer)
         return Response(self.get_serializer(mark_backup(backup=self.get_object(), **body)).data)
 
-    @extend_schema(responses={204: None, 202: serializers.BackupSerializer})
+    @extend_schema(responses={204: None, 202: DELETION})
     def destroy(self, request: Request, pk: str) -> Response:
         """Deletes the objects, then the row: 204, or 202 while a destination does not answer or a second person has
         to agree."""
         backup = self.get_object()
+        if needs_second_person() and backup.status != Status.DELETING:
+            return waiting(ask_to_delete_backup(backup=backup, user=user_of(request)))
         if delete_backup(backup=backup):
             return Response(status=204)
         return Response(self.get_serializer(self.get_queryset().get(pk=pk)).data, status=202)
@@ -145,14 +161,17 @@ class BackupViewSet(
         run = request_verification(backup=self.get_object(), user=user_of(request), **body)
         return accepted(serializers.VerificationSerializer(run), "api:verification-detail", run)
 
-    @extend_schema(request=serializers.RestoreRequestSerializer, responses={202: serializers.RestoreSerializer})
+    @extend_schema(request=serializers.RestoreRequestSerializer, responses={202: RESTORING})
     @action(methods=["post"], **DETAIL_ACTION)
     def restore(self, request: Request, pk: str) -> Response:
         """Puts the backup back into a target Database; `confirm` repeats the target's id. What would be lost there may
         need a second person: the answer is then what waits for one."""
         body = self._body(serializers.RestoreRequestSerializer)
         target = database_of(body.pop("target_database_id"), field="target_database_id")
-        run = request_restore(backup=self.get_object(), target=target, user=user_of(request), **body)
+        asked = {**body, "backup": self.get_object(), "target": target, "user": user_of(request)}
+        if needs_second_person() and (body["drop_existing"] or body["delete_extra"]):
+            return waiting(ask_to_restore(**asked))
+        run = request_restore(**asked)
         return accepted(serializers.RestoreSerializer(run), "api:restore-detail", run)
 
     @extend_schema(request=DrillBackupRequestSerializer, responses={202: DrillSerializer})

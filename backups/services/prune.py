@@ -17,6 +17,7 @@ from backups.services.hold import explain_refusal, held_until, refuse_held, unti
 from backups.services.request_copy import cancel_waiting
 from backups.storage.base import PERMISSION, ObjectStorage
 from databases.engines import registry
+from databases.services.consent import require_consent
 from jobs.errors import BackupError
 from jobs.models import OPEN, LogLine, Status
 from notifications.models import Severity
@@ -83,21 +84,31 @@ def remove_deleting() -> int:
     return removed
 
 
-def delete_backup(*, backup: Backup) -> bool:
+def delete_backup(*, backup: Backup, consent: str = "") -> bool:
     """Deletes objects, then the row. True when all is gone, False while the destination does not answer.
 
-    Raises BackupError(code="wrong_state") while the backup is locked, being read, built on, or still to run.
+    Raises as `begin_deletion` does.
+    """
+    begin_deletion(backup=backup, consent=consent)
+    remove_deleting_of(backup)
+    return not Backup.objects.filter(pk=backup.pk).exists()
+
+
+def begin_deletion(*, backup: Backup, consent: str) -> None:
+    """Whatever becomes of this process, the objects go and then the row.
+
+    Raises BackupError: wrong_state while the backup is locked, being read, built on, or still to run; needs_approval
+    where a second person has to agree (see `require_consent`).
     """
     with transaction.atomic():
         row = Backup.objects.select_for_update().get(pk=backup.pk)
         if row.status != Status.DELETING:
-            if fault := deletion_fault(row):
-                raise BackupError(f"{row.pk} {fault}.", code="wrong_state", permanent=True)
+            require_deletable(row)
+            what = f"Deleting {row.pk} of {row.database_name}"
+            require_consent(consent=consent, what=what, subject_id=row.pk, database_id=row.database_id or "")
             row.copies.update(state=Copy.State.DELETING)
             cancel_waiting(row.copy_jobs.all())
         Backup.objects.filter(pk=row.pk).update(status=Status.DELETING, expiring=False)
-    remove_deleting_of(backup)
-    return not Backup.objects.filter(pk=backup.pk).exists()
 
 
 def remove_deleting_of(backup: Backup) -> None:
@@ -133,6 +144,11 @@ def _note_refusal(copy: Copy, error: Exception) -> None:
             hint="Allow them to delete for a while, or let a lifecycle rule of the bucket do it: docs/object-lock.md.",
         )
     Copy.objects.filter(pk=copy.pk).update(error=text, tried_at=timezone.now() if permanent else None)
+
+
+def require_deletable(backup: Backup) -> None:
+    if fault := deletion_fault(backup):
+        raise BackupError(f"{backup.pk} {fault}.", code="wrong_state", permanent=True)
 
 
 def deletion_fault(backup: Backup) -> str:

@@ -6,14 +6,17 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Q
 
-from backups.models import Backup, Restore
+from backups.models import Backup, Destination, Restore
 from backups.selectors import identities_for, stored_copy, stored_places
 from backups.services.chain import chain_of
 from backups.services.source import KEY_HINT, open_chain, require_key
 from databases.engines import registry
 from databases.engines.base import RestoreRequest
+from databases.engines.proof import Mask
 from databases.models import Database
+from databases.selectors import masking_of
 from databases.services.build_engine import build_engine
+from databases.services.consent import require_consent
 from jobs.errors import BackupError
 from jobs.fields import unseal
 from jobs.lease import Lease
@@ -32,8 +35,50 @@ def request_restore(
     include: Sequence[str] = (),
     delete_extra: bool = False,
     identity: str = "",
+    destination: Destination | None = None,
     user: Any = None,
+    consent: str = "",
 ) -> Restore:
+    """Of the copy at `destination`, else of the nearest good one when the restore begins.
+
+    Raises what `require_possible` raises, and needs_approval where a second person has to agree to what is lost.
+    """
+    require_possible(
+        backup=backup, target=target, confirm=confirm, include=include, delete_extra=delete_extra, identity=identity
+    )
+    with transaction.atomic():
+        backup = Backup.objects.select_for_update().get(pk=backup.pk)
+        readable(backup=backup, identities=identities_for(identity))
+        if drop_existing or delete_extra:
+            what = f"Restoring {backup.pk} over what {target.name} ({target.pk}) holds"
+            require_consent(consent=consent, what=what, subject_id=backup.pk, database_id=target.pk)
+        restore = Restore.objects.create(
+            backup=backup,
+            backup_label=backup.pk,
+            target=target,
+            target_name=target.name,
+            drop_existing=drop_existing,
+            include=list(include),
+            delete_extra=delete_extra,
+            identity=identity or None,
+            masking=masking_of(target),
+            requested_by=user,
+            destination=destination,
+            queue=target.queue or stored_copy(backup, destination=destination).destination.queue,
+        )
+        ring(restore)
+    return restore
+
+
+def require_possible(
+    *,
+    backup: Backup,
+    target: Database,
+    confirm: str,
+    include: Sequence[str] = (),
+    delete_extra: bool = False,
+    identity: str = "",
+) -> None:
     """Raises BackupError: unconfirmed, wrong_state, engine_mismatch, unsupported, vanished, missing_key."""
     if confirm != target.pk:
         raise BackupError(
@@ -47,23 +92,7 @@ def request_restore(
         )
     manifest = backup.manifest.get("engine", {})
     registry.engine_class(backup.engine).require_restorable(manifest, include=include, delete_extra=delete_extra)
-    with transaction.atomic():
-        backup = Backup.objects.select_for_update().get(pk=backup.pk)
-        readable(backup=backup, identities=identities_for(identity))
-        restore = Restore.objects.create(
-            backup=backup,
-            backup_label=backup.pk,
-            target=target,
-            target_name=target.name,
-            drop_existing=drop_existing,
-            include=list(include),
-            delete_extra=delete_extra,
-            identity=identity or None,
-            requested_by=user,
-            queue=target.queue or stored_copy(backup).destination.queue,
-        )
-        ring(restore)
-    return restore
+    readable(backup=backup, identities=identities_for(identity))
 
 
 def readable(*, backup: Backup, identities: Sequence[str], hint: str = KEY_HINT) -> None:
@@ -107,20 +136,36 @@ def run_restore(restore: Restore, lease: Lease) -> dict[str, Any]:
         include=tuple(restore.include),
         delete_extra=restore.delete_extra,
         leave_out=stored_places(),
+        masking=_masks(restore, target),
     )
     chain = chain_of(backup)
     size = sum(part.original_size or 0 for part in chain)
     lease.phase("restore", estimate=size)
     lease.log(f"restoring {', '.join(part.pk for part in chain)} into {target.pk}")
-    with open_chain(chain=chain, identities=identities, lease=lease) as sources:
+    with open_chain(chain=chain, identities=identities, lease=lease, destination=restore.destination) as sources:
         report = engine.restore(sources, request)
     for note in report.notes:
         lease.log(note)
+    for column, rows in report.masked.items():
+        lease.log(f"masked {column}: {rows}")
+    told = {"tool_version": report.tool_version, "counts": dict(report.counts), "notes": list(report.notes)}
     return {
-        "report": {"tool_version": report.tool_version, "counts": dict(report.counts), "notes": list(report.notes)},
+        "report": {**told, "masked": dict(report.masked)} if restore.masking else told,
         "bytes_done": size,
         "bytes_total_estimate": size,
     }
+
+
+def _masks(restore: Restore, target: Database) -> tuple[Mask, ...]:
+    """Rules made since would not be followed, and those taken away since were promised to whoever asked."""
+    if restore.masking != masking_of(target):
+        raise BackupError(
+            f"The masking rules of {target.name} were changed since this restore was asked for.",
+            code="masking_changed",
+            permanent=True,
+            hint="Ask for it once more.",
+        )
+    return tuple(Mask(**rule) for rule in restore.masking)
 
 
 def ended(restore: Restore) -> None:

@@ -6,9 +6,10 @@ from rest_framework.routers import SimpleRouter
 from rest_framework.viewsets import ViewSetMixin
 
 from backups.api.application import ApplicationViewSet
+from backups.api.approvals import ApprovalViewSet
 from backups.api.backups import BackupViewSet
-from backups.api.databases import DatabaseViewSet
 from backups.api.copies import CopyJobViewSet
+from backups.api.databases import DatabaseViewSet
 from backups.api.destinations import DestinationViewSet
 from backups.api.drills import DrillViewSet
 from backups.api.runs import RestoreViewSet, VerificationViewSet
@@ -33,7 +34,7 @@ class Router(SimpleRouter):
         attributes: dict[str, Any] = {
             "__doc__": viewset.__doc__,
             "__module__": viewset.__module__,
-            "http_method_names": ["get", "head", "post", "patch", "delete"],
+            "http_method_names": ["get", "head", "post", "put", "patch", "delete"],
         }
         super().register(prefix, type(viewset.__name__, (Idempotent, viewset), attributes), basename)
 
@@ -46,6 +47,8 @@ router.register("backups", BackupViewSet, "backup")
 router.register("restores", RestoreViewSet, "restore")
 router.register("drills", DrillViewSet, "drill")
 router.register("verifications", VerificationViewSet, "verification")
+router.register("copies", CopyJobViewSet, "copy")
+router.register("approvals", ApprovalViewSet, "approval")
 router.register("packages", PackageViewSet, "package")
 router.register("destinations", DestinationViewSet, "destination")
 router.register("keys", ApiKeyViewSet, "key")

@@ -12,6 +12,7 @@ from backups.models import Backup
 from backups.services.restore import request_restore
 from databases.models import Database
 from databases.selectors import address_of
+from databases.services.consent import HOST
 from jobs.management.command import CANCELLED, USAGE
 
 
@@ -62,6 +63,7 @@ class Command(JobCommand):
             delete_extra=delete_extra,
             include=include,
             identity=identity,
+            consent=HOST,
         )
         status = self.see_through(restore, here=here, no_wait=no_wait)
         body = document(restore, backup_id=found.pk, target_database_id=into.pk, report=restore.report)
