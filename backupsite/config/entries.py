@@ -12,7 +12,8 @@ from backups.services.save_destination import save_destination
 from backupsite.config.reading import Document, ValuePath
 from databases.engines import registry
 from databases.models import Database, Policy, default_encryption
-from databases.selectors import site_policy
+from databases.selectors import masking_of, site_policy
+from databases.services.save_masking import save_masking
 from databases.services.save_policy import save_policy
 from jobs.fields import unseal
 from packages.models import PackagePolicy
@@ -34,7 +35,7 @@ DATABASE_FIELDS = (
 )
 STORAGE_FIELDS = (
     *("path", "bucket", "prefix", "endpoint_url", "region", "access_key", "ca", "storage_class", "kms_key_id", "queue"),
-    *("server_side_encryption", "addressing", "reserve_bytes", "object_lock_mode", "object_lock_days"),
+    *("server_side_encryption", "addressing", "reserve_bytes", "off_site", "object_lock_mode", "object_lock_days"),
 )
 
 
@@ -99,12 +100,19 @@ def _database(given: Mapping[str, Any], path: ValuePath, site: Mapping[str, Any]
         "timezone": given.get("timezone", site.get("timezone", "UTC")),
         "encryption": given.get("encryption", site.get("encryption", default_encryption())),
         "options": given.get("options", {}),
-        "destinations": given.get("destinations", []),
+        "destinations": [_place(place) for place in given.get("destinations", [])],
+        "masking": [{"value": "", **rule} for rule in given.get("masking", [])],
     }
     for field in ("compression", "encryption_recipients"):
         values[field] = given.get(field, site.get(field, default_of(Database, field)))
     values |= {"password": given["password"]} if "password" in given else {}
     return Entry("database", name, path, row, {**values, "managed": True}, _save_database)
+
+
+def _place(given: Any) -> dict[str, Any]:
+    """An id alone, or with how many days copies stay there."""
+    place = {"id": given} if isinstance(given, str) else given
+    return {"destination": place["id"], "retention_days": place.get("retention_days")}
 
 
 def _packages(given: Mapping[str, Any]) -> Entry:
@@ -122,7 +130,10 @@ def _save_destination(entry: Entry) -> None:
 
 
 def _save_database(entry: Entry) -> None:
-    protect_database(database=entry.row, values=entry.values, create=not entry.exists)
+    values = {name: value for name, value in entry.values.items() if name not in ("destinations", "masking")}
+    values["placements"] = entry.values["destinations"]
+    protect_database(database=entry.row, values=values, create=not entry.exists)
+    save_masking(database=entry.row, rules=entry.values["masking"])
 
 
 def _save_packages(entry: Entry) -> None:
@@ -142,12 +153,17 @@ def _now(row: Any, name: str) -> Any:
     if name == "options":
         return _with_defaults(row.engine, {**row.options, **unseal(row.secrets).get("options", {})})
     if name == "destinations":
-        return [] if row._state.adding else list(row.placements.values_list("destination_id", flat=True))
+        places = [] if row._state.adding else row.placements.all()
+        return [{"destination": one.destination_id, "retention_days": one.retention_days} for one in places]
+    if name == "masking":
+        return [] if row._state.adding else masking_of(row)
     return row.destination_id if name == "destination" else getattr(row, name)
 
 
 def _comparable(row: Any, name: str, value: Any) -> Any:
     """A value of the file as `_now` says it; a secret option that the file leaves out stays as it is."""
+    if name == "masking":
+        return sorted(value, key=lambda rule: (rule["item"], rule["column"]))
     if name != "options":
         return value
     left = {secret: text for secret, text in unseal(row.secrets).get("options", {}).items() if secret not in value}

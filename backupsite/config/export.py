@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from backups.models import Destination
+from backups.models import DatabaseDestination, Destination
 from backupsite.config.entries import (
     DATABASE_FIELDS,
     PACKAGE_FIELDS,
@@ -17,7 +17,7 @@ from backupsite.config.entries import (
 )
 from databases.engines import registry
 from databases.models import Database, Policy
-from databases.selectors import site_policy
+from databases.selectors import masking_of, site_policy
 from jobs.fields import unseal
 from jobs.models import Capacity
 from packages.models import PackagePolicy
@@ -67,8 +67,15 @@ def _database(row: Database, names: list[str]) -> dict[str, Any]:
     for secret in (name.removeprefix("options.") for name in row.secret_names if name.startswith("options.")):
         options[secret] = _secret_option(row, secret, names)
     out |= own | ({"options": options} if options else {}) | {"encryption": row.encryption}
-    placed = [placement.destination_id for placement in row.placements.all()]
-    return out | ({"destinations": placed} if placed else {})
+    placed = [_place(placement) for placement in row.placements.all()]
+    out |= {"destinations": placed} if placed else {}
+    rules = [{name: _escaped(text) for name, text in rule.items() if text} for rule in masking_of(row)]
+    return out | ({"masking": rules} if rules else {})
+
+
+def _place(row: DatabaseDestination) -> Any:
+    days = row.retention_days
+    return {"id": row.destination_id, "retention_days": days} if days else row.destination_id
 
 
 def _secret_option(row: Database, name: str, names: list[str]) -> Any:

@@ -7,11 +7,12 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from backups.models import Destination
+from backups.services.place import MOST
 from backups.services.save_destination import MOST_LOCK_DAYS
 from backupsite.config.reading import Document, Expanded, Fault
 from databases.blackouts import DAYS
 from databases.engines import registry
-from databases.models import CatchUp, Compression, Encryption, ScheduledType
+from databases.models import CatchUp, Compression, Encryption, MaskingRule, ScheduledType
 from packages.models import Compression as PackageCompression
 from packages.models import OnMissing
 
@@ -100,6 +101,7 @@ def _destination() -> Schema:
                 **dict.fromkeys(names, TEXT),
                 "type": _one_of(Destination.Kind.values),
                 "default": YES_NO,
+                "off_site": YES_NO,
                 "server_side_encryption": _one_of(Destination.ServerSideEncryption.values),
                 "addressing": _one_of(Destination.Addressing.values),
                 "reserve_bytes": {"type": "integer", "minimum": 0},
@@ -141,14 +143,28 @@ def _database() -> Schema:
                 "compression_level": {"type": ["integer", "null"], "minimum": 1, "maximum": 19},
                 "encryption": _one_of(Encryption.values),
                 "encryption_recipients": {**TEXTS, "type": ["array", "null"]},
-                "destinations": TEXTS,
+                "destinations": {
+                    "type": "array",
+                    "maxItems": MOST,
+                    "items": {
+                        **_mapping({"id": TEXT, "retention_days": {**COUNT, "minimum": 1}}),
+                        "type": ["string", "object"],
+                        "required": ["id"],
+                    },
+                },
                 "package": YES_NO,
                 "hooks": hooks,
+                "masking": {"type": "array", "items": _masking_rule()},
             }
         ),
         "required": ["id", "engine"],
         "allOf": options,
     }
+
+
+def _masking_rule() -> Schema:
+    rule = _mapping({"item": TEXT, "column": TEXT, "method": _one_of(MaskingRule.Method.values), "value": TEXT})
+    return {**rule, "required": ["item", "column", "method"]}
 
 
 def _option(option: registry.OptionField) -> Schema:

@@ -258,3 +258,26 @@ def test_a_file_with_a_byte_order_mark_or_latin_letters_is_read(tmp_path: Path) 
     file = tmp_path / "config.yaml"
     file.write_bytes("\ufeffdatabases: []\n".encode())
     assert read_file(file).values == {"databases": []}
+
+
+def test_destinations_are_named_in_order_by_id_or_with_the_days_that_copies_stay_there(tmp_path: Path) -> None:
+    apply(
+        f"""
+storage:
+  - {{id: near, type: local, path: {tmp_path}/near, default: true}}
+  - {{id: far, type: local, path: {tmp_path}/far, off_site: true}}
+databases:
+  - id: shop
+    engine: postgres
+    host: h
+    username: u
+    database_name: d
+    destinations: [{{id: near, retention_days: 7}}, far]
+""",
+    )
+    shop = Database.objects.get(pk="shop")
+    assert list(shop.placements.values_list("destination", "retention_days")) == [("near", 7), ("far", None)]
+    assert Destination.objects.get(pk="far").off_site
+    exported = export_config()
+    assert "retention_days: 7" in exported
+    assert "off_site: true" in exported
