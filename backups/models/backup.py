@@ -130,6 +130,8 @@ class Copy(models.Model):
     class Meta:
         verbose_name_plural = "copies"
         indexes = [
+            # Without it SQLite, which keeps no statistics, looks for a backup's good copies among all that are good.
+            models.Index(fields=["backup", "state", "destination"], name="backups_copies_of_backup"),
             models.Index(  # the longest unread of a destination
                 fields=["destination", "verified_at"], name="backups_copies_unread", condition=Q(state="stored")
             )

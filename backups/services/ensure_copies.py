@@ -89,6 +89,7 @@ def _lacking(placements: Sequence[DatabaseDestination], now: datetime) -> QueryS
         Exists(copies.filter(state=Copy.State.STORED)),
         Exists(others) | Q(damaged=True),
         status=Status.COMPLETED,
+        database__in={one.database_id for one in placements},
         placement__in=[one.pk for one in placements],
     )
 
