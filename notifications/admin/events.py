@@ -80,7 +80,6 @@ class EventAdmin(PageAdmin):
     def page_context(self, request: HttpRequest, obj: Event) -> dict[str, Any]:
         kind = KINDS.get(obj.kind)
         return {
-            "title": obj.kind,
             "about": kind.description if kind else "",
             "badge": severity_badge(obj.severity),
             "path": path_of(obj),

@@ -53,8 +53,8 @@ class RuleForm(PageForm):
         self.fields["channel"] = forms.ChoiceField(choices=channels, label=_("Channel"))
 
     def values(self) -> dict[str, Any]:
-        values = dict(self.cleaned_data)
-        return {**values, "channel_id": values.pop("channel")}
+        names = {"channel": "channel_id"}
+        return {names.get(name, name): value for name, value in self.cleaned_data.items()}
 
 
 @admin.register(Rule)
