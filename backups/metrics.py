@@ -7,7 +7,7 @@ from django.db.models import Count, Q, Sum
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from backups.models import Backup, Copy, Destination, Overdue, Slot
+from backups.models import Backup, Copy, Destination, Drill, DrillOverdue, Overdue, Slot
 from backups.selectors import databases_with_states
 from databases.models import Database
 from jobs.metrics import Family, counter, histogram
@@ -22,6 +22,7 @@ class BackupsCollector(Collector):
 
     def collect(self) -> Iterator[Family]:
         yield _counted("backupsite_backups", "Backups.", Backup.objects.all(), ["engine", "status", "trigger"])
+        yield _counted("backupsite_drills", "Drills.", Drill.objects.all(), ["status", "trigger"])
         if Database.objects.count() <= MOST_DATABASES:
             yield from _databases()
         yield from _destinations()
@@ -70,6 +71,14 @@ def _databases() -> Iterator[Family]:
     for pk in Overdue.objects.order_by("database").values_list("database", flat=True):
         overdue.add_metric([pk], 1)
     yield overdue
+    unproven = GaugeMetricFamily(
+        "backupsite_database_drill_overdue",
+        "1 for each Database that had no backup proven by a drill in time.",
+        labels=["database"],
+    )
+    for pk in DrillOverdue.objects.order_by("database").values_list("database", flat=True):
+        unproven.add_metric([pk], 1)
+    yield unproven
     rows = Backup.objects.filter(database__in=Database.objects.values("pk"))
     states = GaugeMetricFamily("backupsite_database_backups", "Backups of a Database.", labels=["database", "status"])
     for row in rows.values("database_id", "status").annotate(count=Count("pk")).order_by("database_id", "status"):

@@ -82,6 +82,7 @@ def _restore(findings: Findings, target: Engine, identities: tuple[str, ...], le
     lease.log(f"restoring {', '.join(part.pk for part in findings.chain)}")
     destination = findings.drill.destination
     with open_chain(chain=findings.chain, identities=identities, lease=lease, destination=destination) as sources:
+        findings.read_from = [source.copy for source in sources]
         findings.restored = target.restore(sources, RestoreRequest(guard=lease, leave_out=stored_places()))
     for note in findings.restored.notes:
         lease.log(note)

@@ -9,8 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
-from backups.models import Backup, Drill
-from backups.selectors import stored_copy
+from backups.models import Backup, Copy, Drill
 from backups.services.scratch import scratch_name
 from backups.services.sign_report import key_id, sign, storable
 from databases.engines.base import RestoreReport
@@ -65,6 +64,7 @@ class Findings:
     backup: Backup
     chain: Sequence[Backup]
     phases: Phases
+    read_from: Sequence[Copy] = ()
     restored: RestoreReport | None = None
     comparison: Comparison | None = None
     assertions: list[dict[str, Any]] = field(default_factory=list)
@@ -125,8 +125,9 @@ def _report(findings: Findings) -> dict[str, Any]:
         "fault": findings.fault,
         "error": _error(findings.error),
         "database": {"id": drill.database_id, "name": drill.database_name, "engine": backup.engine},
-        "backup": _backup(backup, began) | {"read_from": _read_from(findings)},
+        "backup": _backup(backup, began),
         "chain": [part.pk for part in findings.chain],
+        "read_from": [{"destination": copy.destination_id, "key": copy.key} for copy in findings.read_from],
         "seconds": dict(phases.seconds),
         "recovery_time_s": phases.until("restore"),
         "total_s": phases.until("tear_down"),
@@ -161,15 +162,6 @@ def _backup(backup: Backup, began: datetime) -> dict[str, Any]:
         "age_s": round((began - since).total_seconds(), 3),
         "sha256": backup.sha256,
     }
-
-
-def _read_from(findings: Findings) -> list[dict[str, str]]:
-    """Which copy of each part of the chain; empty where one was not to be had."""
-    try:
-        copies = [stored_copy(part, destination=findings.drill.destination) for part in findings.chain]
-    except BackupError:
-        return []
-    return [{"destination": copy.destination_id, "key": copy.key} for copy in copies]
 
 
 def _comparison(comparison: Comparison | None) -> dict[str, Any] | None:

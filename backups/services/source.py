@@ -46,11 +46,13 @@ class PlainSource:
     def __init__(
         self,
         *,
+        copy: Copy,
         manifest: Mapping[str, Any],
         opened: AbstractContextManager[Readable],
         open_index: Callable[[], AbstractContextManager[Readable]],
         reading: Reading,
     ) -> None:
+        self.copy = copy
         self.manifest = manifest
         self.open_index = open_index
         self._opened = opened
@@ -131,6 +133,7 @@ def open_chain(
 def _source(backup: Backup, copy: Copy, identities: Sequence[str], lease: Lease, reading: Reading) -> PlainSource:
     require_key(backup, identities)
     return PlainSource(
+        copy=copy,
         manifest=backup.manifest.get("engine", {}),
         opened=open_decoded(backup=backup, copy=copy, identities=identities, check=lease.check),
         open_index=partial(open_index, backup, identities=identities),

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
+from backups.models import Copy
 from backups.services.source import PlainSource, Reading
 from databases.engines.base import Readable
 from jobs.lease import Lease
@@ -37,7 +38,7 @@ def source(lease: HeardLease, reading: Reading) -> PlainSource:
         yield TenBytes()
         lease.heard.append("closed")
 
-    return PlainSource(manifest={}, opened=opened(), open_index=opened, reading=reading)
+    return PlainSource(copy=Copy(), manifest={}, opened=opened(), open_index=opened, reading=reading)
 
 
 def test_after_the_last_byte_the_run_may_be_silent_for_long() -> None:

@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
-from backups.models import Backup, Copy, Destination, Overdue, Slot
+from backups.models import Backup, Copy, Destination, Drill, DrillOverdue, Overdue, Slot
 from jobs.models import Process, Status
 from jobs.services.tally import SECONDS, add, observe
 from tests.api import api, make_backup, make_database, make_destination, user_with
@@ -81,6 +81,15 @@ def test_it_tells_of_databases_by_id_and_of_what_came_of_their_backups(opened: N
     assert value("backupsite_destination_used_bytes", destination="local", kind="local") == 1000
     info = {"database": "shop", "engine": "postgres", "enabled": "true", "scheduled": "true"}
     assert value("backupsite_database_info", **info) == 1
+
+
+def test_it_tells_of_drills_and_of_databases_that_lack_one(opened: None) -> None:
+    shop = make_database()
+    assert value("backupsite_database_drill_overdue", database="shop") is None
+    DrillOverdue.objects.create(database=shop, since=timezone.now())
+    Drill.objects.create(database=shop, database_name="Shop", backup_label="bkp_x", status=Status.FAILED)
+    assert value("backupsite_database_drill_overdue", database="shop") == 1
+    assert value("backupsite_drills", status="failed", trigger="manual") == 1
 
 
 def test_a_quarantined_copy_is_counted_and_takes_no_space(opened: None) -> None:

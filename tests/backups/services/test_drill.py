@@ -90,7 +90,7 @@ def test_its_report_says_what_was_found_and_how_long_it_took(backup: Backup) -> 
     assert set(report["seconds"]) == {"scratch", "restore", "compare", "assert", "tear_down"}
     assert report["recovery_time_s"] <= report["total_s"]
     assert report["backup"]["age_s"] > 0 and report["chain"] == [backup.pk]
-    [copy] = report["backup"]["read_from"]
+    [copy] = report["read_from"]
     assert copy["destination"] == "disk"
     assert report["bytes"]["plain"] == len(LINES)
     assert report["comparison"]["checked"] == {"rows": 1} and report["comparison"]["first_difference"] is None
@@ -230,7 +230,7 @@ def test_it_reads_the_copy_it_is_told_to(backup: Backup, tmp_path: Path) -> None
     (tmp_path / "disk" / copy.key).unlink()
     done = drill(backup, destination=far)
     assert done.status == Status.COMPLETED, done.error_message
-    assert done.report["backup"]["read_from"][0]["destination"] == "far"
+    assert done.report["read_from"][0]["destination"] == "far"
 
 
 def test_the_plan_says_what_is_not_said(backup: Backup, database: Database) -> None:
