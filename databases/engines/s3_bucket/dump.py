@@ -107,13 +107,15 @@ class S3Dump:
     def _end(self) -> None:
         self._ended = True
         for place, count in self._facts["left_out"].items():
-            self._guard.log(f"{count} objects below {place} are left out: a destination of this site stores them")
+            whose = "a drill has restored them" if place == places.SCRATCH else "a destination of this site stores them"
+            self._guard.log(f"{count} objects below {place} are left out: {whose}")
         totals = asdict(self._members.totals)
         unchanged, deleted = totals["state_objects"] - totals["objects"], totals["deleted"]
         told = f"found {totals['state_objects']} objects: {totals['objects']} downloaded, {totals['bytes']} bytes"
         self._guard.log(f"{told}; {unchanged} unchanged, {deleted} deleted" if unchanged or deleted else told)
         counts = {"objects": totals["objects"], **totals.pop("counts")}
         self._facts |= totals | {"counts": counts, "file_count": totals["objects"]}
+        self._facts["proof"] = self._members.groups.facts()
 
     @property
     def manifest(self) -> Mapping[str, Any]:

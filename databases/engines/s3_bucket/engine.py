@@ -3,9 +3,9 @@
 The registry imports this for every web process: what imports boto3 is imported by the methods that talk to S3.
 """
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
-from typing import Any, ClassVar
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 from databases.engines.base import (
@@ -21,11 +21,16 @@ from databases.engines.base import (
     Source,
     StructureCheck,
 )
+from databases.engines.proof import Comparison, ScratchRequest
 from databases.engines.s3_bucket import places
 from databases.engines.s3_bucket.globs import faults_of_patterns
 from databases.engines.s3_bucket.options import S3Options, faults_of
+from databases.engines.s3_bucket.query import fault_of
 from databases.engines.s3_bucket.structure import TarStructure
 from jobs.errors import BackupError
+
+if TYPE_CHECKING:
+    from databases.engines.s3_bucket.scratch import Scratch
 
 
 class S3BucketEngine(Engine):
@@ -38,9 +43,12 @@ class S3BucketEngine(Engine):
     Options: ClassVar[type] = S3Options
     connection_fields: ClassVar[frozenset[str]] = frozenset()
     needs_index: ClassVar[bool] = True
-    supports: ClassVar[frozenset[str]] = frozenset({"full", "selective", "incremental", "restore", "delete_extra"})
+    supports: ClassVar[frozenset[str]] = frozenset(
+        {"full", "selective", "incremental", "restore", "delete_extra", "drill"}
+    )
 
     options: S3Options
+    scratch_facts: "Scratch | None" = None  # of a scratch target
 
     @classmethod
     def validate(cls, connection: Connection, options: Any) -> dict[str, str]:
@@ -100,4 +108,40 @@ class S3BucketEngine(Engine):
     def restore(self, chain: Sequence[Source], request: RestoreRequest) -> RestoreReport:
         from databases.engines.s3_bucket import restore
 
-        return restore.restore(self.options, chain, request)
+        return restore.restore(
+            self.options, chain, request, record=self.scratch_facts.record if self.scratch_facts else None
+        )
+
+    @classmethod
+    @contextmanager
+    def scratch(cls, request: ScratchRequest) -> Iterator["S3BucketEngine"]:
+        from databases.engines.s3_bucket import record, scratch
+
+        server, options = scratch.require_server(request), scratch.options_for(request)
+        try:
+            with record.recording() as written:
+                made = cls(server.connection, options, server.settings)
+                made.scratch_facts = scratch.Scratch(str(request.manifest.get("prefix", "")), written)
+                yield made
+        finally:
+            scratch.remove(request)
+
+    @classmethod
+    def remove_scratch(cls, request: ScratchRequest) -> None:
+        from databases.engines.s3_bucket import scratch
+
+        scratch.remove(request)
+
+    def compare(self, manifest: Mapping[str, Any], guard: Guard) -> Comparison:
+        from databases.engines.s3_bucket import compare
+
+        return compare.compare(self.options, self.scratch_facts, manifest, guard)
+
+    @classmethod
+    def assertion_fault(cls, query: Any) -> str:
+        return fault_of(query)
+
+    def evaluate(self, query: Any, guard: Guard) -> bool | int:
+        from databases.engines.s3_bucket import assertion
+
+        return assertion.evaluate(self.options, self.scratch_facts, query, guard)

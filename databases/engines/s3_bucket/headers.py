@@ -4,9 +4,7 @@ from contextlib import suppress
 from datetime import datetime
 from email.header import Header
 from email.utils import parsedate_to_datetime
-from typing import Any
-
-from databases.engines.s3_bucket.objects import Object
+from typing import Any, Protocol
 
 _ARGUMENTS = {
     "cache_control": "CacheControl",
@@ -16,7 +14,14 @@ _ARGUMENTS = {
 }
 
 
-def arguments_of(found: Object) -> tuple[dict[str, Any], tuple[str, ...]]:
+class Described(Protocol):
+    @property
+    def content_type(self) -> str: ...
+    @property
+    def metadata(self) -> dict[str, dict[str, str]]: ...
+
+
+def arguments_of(found: Described) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The arguments, and in words what is not exactly as it was."""
     headers, user = found.metadata.get("headers", {}), found.metadata.get("user", {})
     arguments: dict[str, Any] = {

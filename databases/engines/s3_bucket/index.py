@@ -1,7 +1,7 @@
 """The index beside an artefact: NDJSON of the whole state after it, in the order of the keys.
 
 Its first line is `{"schema_version": 1, "chain": n}`, n incrementals after the full backup; each further one is an
-object: `{"key", "size", "etag", "last_modified", "version_id"}`.
+object: `{"key", "size", "etag", "last_modified", "version_id", "digest"}`.
 """
 
 import json
@@ -19,13 +19,16 @@ _LONGEST_LINE = 64 << 10
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An object as a backup holds it. `etag` without quotes, `version_id` empty where there are none."""
+    """An object as a backup holds it. `etag` without quotes, `version_id` empty where there are none.
+
+    `digest` is that of proof.py, empty in an index of before."""
 
     key: str
     size: int
     etag: str
     last_modified: str
     version_id: str
+    digest: str = ""
 
 
 def head_line(chain: int) -> bytes:

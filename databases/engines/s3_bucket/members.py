@@ -12,6 +12,7 @@ from databases.engines.s3_bucket.changes import Deleted, Unchanged, Wanted
 from databases.engines.s3_bucket.faults import shown
 from databases.engines.s3_bucket.fetch import MOST_STARTS, Begun, Changed, Vanished, restless
 from databases.engines.s3_bucket.listing import Listed
+from databases.engines.s3_bucket.proof import Groups, carried, digest, key_hash
 from databases.engines.s3_bucket.tarformat import (
     END,
     MANIFEST,
@@ -62,6 +63,7 @@ class Members:
         log: Callable[[str], None],
     ) -> None:
         self.totals = Totals()
+        self.groups = Groups()
         self._ahead, self._facts, self._at = ahead, facts, at
         self._write_index, self._log = write_index, log
         self._lines = bytearray()
@@ -95,12 +97,12 @@ class Members:
                     self._delete(step.listed.key)
                 return
             facts, changed = begun[0], begun[2]
-            whole = yield from self._copy(loading, step, begun)
-            if whole:
+            sha256 = yield from self._copy(loading, step, begun)
+            if sha256:
                 if changed:
                     self._name(step.listed.key, "changed while it was read: read again")
                 self._count(facts)
-                self._keep(_entry(facts, step.listed))
+                self._keep(_entry(facts, step.listed, sha256))
                 return
             self.totals.voided += 1
             self._name(step.listed.key, "changed while it was read: its first copy is voided")
@@ -108,13 +110,13 @@ class Members:
             self._ahead.again(loading)
         raise restless(step.listed.key)
 
-    def _copy(self, loading: Loading, step: Wanted, begun: Begun) -> Generator[Chunk, None, bool]:
-        """One member. Returns False when it had to be filled with zeros."""
+    def _copy(self, loading: Loading, step: Wanted, begun: Begun) -> Generator[Chunk, None, str]:
+        """One member. Returns its SHA-256, or nothing when it had to be filled with zeros."""
         facts, view, _ = begun
-        whole, done, digest = True, 0, hashlib.sha256()
+        whole, done, read = True, 0, hashlib.sha256()
         yield header(step.name, facts)
         while True:
-            digest.update(view)
+            read.update(view)
             yield view
             done += len(view)
             if done == facts.size:
@@ -126,12 +128,13 @@ class Members:
                 except (Changed, Vanished):
                     whole = False
         yield padding(facts.size)
-        self._lines += manifest_line(facts, name=step.name, sha256=digest.hexdigest(), voided=not whole)
-        return whole
+        self._lines += manifest_line(facts, name=step.name, sha256=read.hexdigest(), voided=not whole)
+        return read.hexdigest() if whole else ""
 
     def _keep(self, entry: index.Entry) -> None:
         self.totals.state_objects += 1
         self.totals.state_bytes += entry.size
+        self.groups.add(key_hash(entry.key), entry.digest)
         self._write_index(index.entry_line(entry))
 
     def _delete(self, key: str) -> None:
@@ -189,9 +192,10 @@ def top_level(key: str, base: str) -> str:
     return base + first + slash if slash else ""
 
 
-def _entry(facts: Facts, listed: Listed) -> index.Entry:
+def _entry(facts: Facts, listed: Listed, sha256: str) -> index.Entry:
     """The listing's time, which may be finer than the header's, so that the next listing compares equal; where the
     object is another by now the header's, and the next backup takes it once more."""
     same = (facts.etag, facts.size) == (listed.etag, listed.size)
     modified = listed.last_modified if same else facts.last_modified
-    return index.Entry(facts.key, facts.size, facts.etag, modified, facts.version_id)
+    proven = digest(key_hash(facts.key), facts.size, sha256, carried(facts))
+    return index.Entry(facts.key, facts.size, facts.etag, modified, facts.version_id, proven)

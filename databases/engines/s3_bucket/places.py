@@ -18,6 +18,8 @@ _ARTEFACT = re.compile(
     r"_\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_(?:bkp|pkg)_[a-z0-9]{12}-\d+(?:\.[a-z0-9]+)+"
 )
 _NAMED = "<database>/<year>/<month>/"
+SCRATCH = ".backupsite-drill/"  # below it, and below the drill's name, lies what a drill has restored
+_SCRATCH = re.compile(rf"{re.escape(SCRATCH)}[a-z0-9_]+/")
 
 
 def endpoint_of(url: str) -> str:
@@ -41,15 +43,25 @@ def identity(options: S3Options) -> dict[str, Any]:
 
 def is_left_out(key: str, left_out: Iterable[str]) -> bool:
     """Whether a key is where a backup did not look, by the places in its manifest."""
-    return any(_ARTEFACT.fullmatch(key) if place == _NAMED else key.startswith(place) for place in left_out)
+    return any(_is_at(key, place) for place in left_out)
+
+
+def _is_at(key: str, place: str) -> bool:
+    if place == _NAMED:
+        return _ARTEFACT.fullmatch(key) is not None
+    return _SCRATCH.search(key) is not None if place == SCRATCH else key.startswith(place)
 
 
 class OwnPlaces:
-    """The site's Destinations inside this bucket. `left_out` counts what was left out, by place."""
+    """The site's Destinations inside this bucket, and what drills have restored into it.
+
+    `left_out` counts what was left out, by place.
+    """
 
     def __init__(self, options: S3Options, places: Sequence[StoredPlace], log: Callable[[str], None]) -> None:
         self.left_out: dict[str, int] = {}
         self._prefixes: list[str] = []
+        self._prefix = options.prefix
         self._whole = False  # a Destination without a prefix: only names tell
         here = endpoint_of(options.endpoint_url)
         for place in places:
@@ -72,5 +84,8 @@ class OwnPlaces:
                 return True
         if self._whole and _ARTEFACT.fullmatch(key):
             self.left_out[_NAMED] = self.left_out.get(_NAMED, 0) + 1
+            return True
+        if _SCRATCH.search(key, len(self._prefix)):  # and not the scratch prefix that a drill itself works in
+            self.left_out[SCRATCH] = self.left_out.get(SCRATCH, 0) + 1
             return True
         return False

@@ -16,6 +16,7 @@ from databases.engines.s3_bucket.headers import arguments_of
 from databases.engines.s3_bucket.objects import Object
 from databases.engines.s3_bucket.options import S3Options
 from databases.engines.s3_bucket.places import is_left_out
+from databases.engines.s3_bucket.record import Record
 from databases.engines.s3_bucket.seen import Seen, seen_keys
 from databases.engines.s3_bucket.structure import damaged
 from databases.engines.s3_bucket.target import Target
@@ -29,7 +30,9 @@ PERMISSION_HINT = (
 )
 
 
-def restore(options: S3Options, chain: Sequence[Source], request: RestoreRequest) -> RestoreReport:
+def restore(
+    options: S3Options, chain: Sequence[Source], request: RestoreRequest, record: Record | None = None
+) -> RestoreReport:
     """S3 has no transaction: a restore that fails leaves what it has written so far, but never its last object, no
     unfinished upload, and nothing deleted. Every object was compared with the manifests before it reports success.
     """
@@ -54,10 +57,11 @@ def restore(options: S3Options, chain: Sequence[Source], request: RestoreRequest
             wanted=wanted,
             places=request.leave_out,
             log=request.guard.log,
+            is_scratch=record is not None,
         )
         if not request.drop_existing:
             target.require_empty(writer.check)
-        replay = Replay(target, writer, seen, wanted, remember_all=request.delete_extra)
+        replay = Replay(target, writer, seen, wanted, remember_all=request.delete_extra, record=record)
         replay.run(chain)
         writer.flush()
         counts = {"objects": writer.written}
@@ -72,9 +76,18 @@ def restore(options: S3Options, chain: Sequence[Source], request: RestoreRequest
 class Replay:
     """Reads a chain and writes its final state."""
 
-    def __init__(self, target: Target, writer: Writer, seen: Seen, wanted: Selection, *, remember_all: bool) -> None:
+    def __init__(
+        self,
+        target: Target,
+        writer: Writer,
+        seen: Seen,
+        wanted: Selection,
+        *,
+        remember_all: bool,
+        record: Record | None = None,
+    ) -> None:
         self._target, self._writer, self._seen, self._wanted = target, writer, seen, wanted
-        self._remember_all = remember_all
+        self._remember_all, self._record = remember_all, record
         self._differences: Counter[str] = Counter()
         self._left_out = 0
         self._met = 0
@@ -124,6 +137,8 @@ class Replay:
         arguments, differences = arguments_of(found)
         self._differences.update(differences)
         self._writer.write(key, found.size, arguments, walk.readinto)
+        if self._record:
+            self._record.add(found, walk.sha256())
 
     def _void(self, event: Voided, part: int) -> None:
         if self._seen.is_decided(event.key, part):
@@ -136,6 +151,8 @@ class Replay:
             self._writer.drop()
         else:
             raise damaged("A void copy is not the member before the manifest that says so.")
+        if self._record:
+            self._record.drop(event.key)
         self._remember(event.key, part, there=False)
 
     def _remember(self, key: str, part: int, *, there: bool) -> None:

@@ -9,6 +9,7 @@ from databases.engines.base import StoredPlace
 from databases.engines.s3_bucket.client import call
 from databases.engines.s3_bucket.faults import shown
 from databases.engines.s3_bucket.globs import LONGEST, Selection
+from databases.engines.s3_bucket.keys import Keys
 from databases.engines.s3_bucket.options import S3Options
 from databases.engines.s3_bucket.places import OwnPlaces
 from databases.engines.s3_bucket.structure import damaged
@@ -22,7 +23,7 @@ class Target:
     """`source_prefix` is the backup's; keys below it go below the target's own prefix.
 
     `wanted` is what the request chose, in the backup's keys. `places` are the site's Destinations: what is stored
-    there is as if it were not in the bucket, and is never written or deleted.
+    there is as if it were not in the bucket, and is never written or deleted. In a scratch prefix nothing is theirs.
     """
 
     def __init__(
@@ -34,7 +35,9 @@ class Target:
         wanted: Selection,
         places: Sequence[StoredPlace],
         log: Callable[[str], None],
+        is_scratch: bool = False,
     ) -> None:
+        self._keys_here = Keys(options.prefix, source_prefix) if is_scratch else None
         self._client, self._options, self._source_prefix = client, options, source_prefix
         self._wanted = wanted
         self._own = OwnPlaces(options, places, log)
@@ -49,6 +52,8 @@ class Target:
         """
         if not source_key.startswith(self._source_prefix):
             raise damaged(f"{shown(source_key)} is not below the prefix of its backup.")
+        if self._keys_here:
+            return self._keys_here.here(source_key)
         key = self._options.prefix + source_key.removeprefix(self._source_prefix)
         if len(key.encode()) > LONGEST:
             raise BackupError(

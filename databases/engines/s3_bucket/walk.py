@@ -77,6 +77,10 @@ class Walk:
             self._digest.update(view)
         return count
 
+    def sha256(self) -> str:
+        """Of what was read of the current object."""
+        return self._digest.hexdigest()
+
     def _next(self) -> Member | None:
         """The next member, after the bytes of the one before that nobody wanted."""
         if self._current is not None:
