@@ -40,7 +40,7 @@ def tables(
     session: Session, selection: Selection, kinds: Sequence[str] = ("r", "p", "m"), *, sizes: bool = True
 ) -> list[Table]:
     """`sizes` needs a moment's lock on each table (the session's lock_timeout applies); without, they are 0."""
-    size = "pg_catalog.pg_table_size(c.oid)" if sizes else "0"
+    size = "CASE WHEN c.relkind IN ('r', 'p', 'm') THEN pg_catalog.pg_table_size(c.oid) ELSE 0 END" if sizes else "0"
     where = [USER_SCHEMA, NOT_OF_EXTENSION, 'c.relkind = ANY (%s::"char"[])']
     parameters: list[Any] = [list(kinds)]
     for patterns, negate in ((selection.include, False), (selection.exclude, True)):

@@ -1,24 +1,21 @@
 """Facts, exact row counts and row hashes inside the dump's snapshot, in step with the dump."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
 from databases.engines.postgres import facts, hashes
+from databases.engines.postgres.budget import Budget, Rate
 from databases.engines.postgres.catalog import Table
 from databases.engines.postgres.session import Session
 from jobs.errors import BackupError
 
-SHARE = 0.05  # of the dump's own time
-FLOOR_S = 0.2  # what a dump of any length may spend
 BATCH = 100
 SMALL = 256 << 10
 COUNT_RATE = 4 << 30  # bytes a second, until measured
 HASH_RATE = 256 << 20
-STATEMENT_S = 0.0005
 RELATION_S = 0.00001  # of reading one kind of fact
 SAMPLE_S = 0.02
 NO_TIME = "there was no time for it"
@@ -27,9 +24,9 @@ NO_TIME = "there was no time for it"
 class RowCounter:
     """Reads on a thread of its own, small tables first, one statement at a time on one core of the server.
 
-    All of it together takes at most 5 % of the time the dump has run (0.2 s for short ones), so a dump is never
-    lengthened by more, even on a server with a single core. First comes what can be afforded at once: facts, counts,
-    and hashes as far as they take no more than half of what is left; then what has to wait, counts before hashes.
+    Rows and facts may each take 5 % of the time the dump has run (0.2 s for short ones), so a dump is never lengthened
+    by more, even on a server with a single core. First comes what can be afforded at once: facts, counts,
+    and hashes as far as they take no more than half of what is left; then what has to wait, hashes last.
     Tables that did not fit keep None; `facts` name in `not_taken` what else did not.
     """
 
@@ -40,12 +37,12 @@ class RowCounter:
         self.counts: dict[str, int | None] = {table.name: None for table in self._tables}
         self.facts: dict[str, Any] = {"row_hashes": {}, "not_taken": dict.fromkeys(facts.readers(held), NO_TIME)}
         self._dump_ended = threading.Event()
-        self._began = time.monotonic()
-        self._spent = 0.0
+        self._for_rows, self._for_facts = Budget(), Budget()
         self._fault = ""
+        self._read_costs: dict[str, float] = {}
         self._keyless: set[str] = set()  # no sample can be taken of these
         self._slow: set[str] = set()  # all rows were too many of these
-        self._counting, self._hashing = _Rate(COUNT_RATE), _Rate(HASH_RATE)
+        self._counting, self._hashing = Rate(COUNT_RATE), Rate(HASH_RATE)
         self._thread = threading.Thread(target=self._run, name="row-counts", daemon=True)
         self._thread.start()
 
@@ -57,7 +54,8 @@ class RowCounter:
 
     def abandon(self) -> None:
         """The dump was left: end the running statement, and with it the connection."""
-        self._began = float("inf")  # nothing more can be afforded
+        self._for_rows.close()
+        self._for_facts.close()
         self._dump_ended.set()
         if self._thread.is_alive():
             self._session.cut()
@@ -77,9 +75,6 @@ class RowCounter:
             for batch in late_hashes:  # a small sample may fit where all of another table did not
                 self._wait_for(partial(self._hash, batch))
 
-    def _allowance(self) -> float:
-        return max(FLOOR_S, SHARE * (time.monotonic() - self._began)) - self._spent
-
     def _wait_for(self, attempt: Callable[[], bool]) -> bool:
         """Tries again while the dump runs and the allowance grows."""
         while not attempt():
@@ -88,22 +83,25 @@ class RowCounter:
         return True
 
     def _read(self, kind: str) -> bool:
-        if RELATION_S * len(self._held.relations) > self._allowance():
+        """One that took too long is tried again with twice the time, once the dump has run that long."""
+        allowance = self._for_facts.left()
+        if self._read_costs.get(kind, RELATION_S * len(self._held.relations)) > allowance:
             return False
-        found = self._timed(lambda: facts.readers(self._held)[kind](self._session.rows, self._held))
+        found = self._timed(self._for_facts, lambda: facts.readers(self._held)[kind](self._session.rows, self._held))
         if found is None:
             self.facts["not_taken"][kind] = self._fault
-        else:
-            self.facts[kind] = found
-            del self.facts["not_taken"][kind]
+            self._read_costs[kind] = 2 * allowance
+            return False
+        self.facts[kind] = found
+        del self.facts["not_taken"][kind]
         return True
 
     def _count(self, batch: Sequence[Table]) -> bool:
-        if self._counting.cost(batch) > self._allowance():
+        if self._counting.cost(batch) > self._for_rows.left():
             return False
         parts = (f"SELECT {number}, count(*) FROM ONLY {table.name}" for number, table in enumerate(batch))
         with self._counting.measured(batch):
-            found = self._timed(lambda: self._session.rows(" UNION ALL ".join(parts)))
+            found = self._timed(self._for_rows, lambda: self._session.rows(" UNION ALL ".join(parts)))
         for number, count in found or ():  # None: too slow, or locked by another session meanwhile
             self.counts[batch[number].name] = count
         return True
@@ -111,10 +109,10 @@ class RowCounter:
     def _hash(self, batch: Sequence[Table], *, share: float = 1.0) -> bool:
         """All rows where that can be afforded; else a sample, where there is a key to take one by."""
         first = batch[0].name
-        whole = first not in self._slow and self._hashing.cost(batch) <= share * self._allowance()
-        if not whole and (len(batch) > 1 or first in self._keyless or share * self._allowance() < SAMPLE_S):
+        whole = first not in self._slow and self._hashing.cost(batch) <= share * self._for_rows.left()
+        if not whole and (len(batch) > 1 or first in self._keyless or share * self._for_rows.left() < SAMPLE_S):
             return False
-        found = self._timed(lambda: self._whole(batch) if whole else self._sample(batch[0]))
+        found = self._timed(self._for_rows, lambda: self._whole(batch) if whole else self._sample(batch[0]))
         self.facts["row_hashes"] |= found or {}
         if found is None and whole:
             self._slow.add(first)
@@ -137,41 +135,17 @@ class RowCounter:
         count, total = self._session.rows(chosen.sample(starts))[0]
         return {table.name: hashes.fact(count, total, starts)}
 
-    def _timed(self, read: Callable[[], Any]) -> Any:
-        """What it returns; None, with `_fault`, when it did not end within the allowance or could not be read."""
-        began = time.monotonic()
-        limit_ms = int(1000 * max(0.05, self._allowance()))
-        self._session.run(f"SAVEPOINT counting; SET LOCAL statement_timeout = {limit_ms}")
-        try:
-            return read()
-        except BackupError as error:
-            self._session.run("ROLLBACK TO SAVEPOINT counting")
-            self._fault = error.message.splitlines()[0]
-            return None
-        finally:
-            self._spent += time.monotonic() - began
-
-
-class _Rate:
-    """Bytes a second: hopeful until enough was read to tell, since the statement timeout holds the limit."""
-
-    def __init__(self, first: int) -> None:
-        self._first = first
-        self._bytes = 0
-        self._seconds = 0.0
-
-    def cost(self, batch: Sequence[Table]) -> float:
-        rate = self._bytes / self._seconds if self._bytes > 4 << 20 else self._first
-        return sum(table.size for table in batch) / rate + STATEMENT_S * len(batch)
-
-    @contextmanager
-    def measured(self, batch: Sequence[Table]) -> Iterator[None]:
-        began = time.monotonic()
-        try:
-            yield
-        finally:
-            self._seconds += time.monotonic() - began
-            self._bytes += sum(table.size for table in batch)
+    def _timed(self, budget: Budget, read: Callable[[], Any]) -> Any:
+        """What it returns; None, with `_fault`, when it did not end within what is left or could not be read."""
+        limit_ms = int(1000 * max(0.05, budget.left()))
+        with budget.spending():
+            self._session.run(f"SAVEPOINT counting; SET LOCAL statement_timeout = {limit_ms}")
+            try:
+                return read()
+            except BackupError as error:
+                self._session.run("ROLLBACK TO SAVEPOINT counting")
+                self._fault = error.message.splitlines()[0]
+                return None
 
 
 def batches(tables: Sequence[Table]) -> Iterator[list[Table]]:

@@ -108,7 +108,7 @@ WHERE {USER_SCHEMA} AND {_outside("pg_proc", "p.oid")}
 """
 SEQUENCES = f"""
 SELECT {NAME}, s.seqincrement, s.seqcycle, d.deptype::text,
-  CASE WHEN t.oid IS NOT NULL THEN format('%I.%I', tn.nspname, t.relname) END
+  CASE WHEN t.oid IS NOT NULL THEN format('%I.%I', tn.nspname, t.relname) END, pg_sequence_last_value(c.oid)
 FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.refclassid = 'pg_class'::regclass
   AND d.deptype IN ('a', 'i')
@@ -147,13 +147,13 @@ def functions(rows: Rows, what: Held) -> list[str]:
 def sequences(rows: Rows, what: Held) -> dict[str, Any]:
     """A sequence is held when it was chosen itself or its table is; an identity column's only with its table."""
     found = {
-        name: {"increment": increment, "cycles": cycles}
-        for name, increment, cycles, owning, table in rows(SEQUENCES)
+        name: {"increment": increment, "cycles": cycles, "last_value": last, "is_called": last is not None}
+        for name, increment, cycles, owning, table, last in rows(SEQUENCES)
         if table in what.tables or (owning != "i" and name in what.relations)
     }
-    names = list(found)
-    for first in range(0, len(names), SEQUENCES_AT_ONCE):
-        batch = names[first : first + SEQUENCES_AT_ONCE]
+    fresh = [name for name in found if not found[name]["is_called"]]
+    for first in range(0, len(fresh), SEQUENCES_AT_ONCE):
+        batch = fresh[first : first + SEQUENCES_AT_ONCE]
         parts = [f"SELECT {number}, last_value, is_called FROM {name}" for number, name in enumerate(batch)]
         for number, last, called in rows(" UNION ALL ".join(parts)):
             found[batch[number]] |= {"last_value": last, "is_called": called}

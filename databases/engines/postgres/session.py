@@ -96,7 +96,8 @@ def connect(
 def _connected(login: Login, guard: Guard | None) -> psycopg2.extensions.connection:
     try:
         with _translated():
-            return psycopg2.connect(**login.parameters)
+            connection: psycopg2.extensions.connection = psycopg2.connect(**login.parameters)
+            return connection
     except BackupError:
         if guard is not None:
             guard.check()  # a drill's own server ends with its job: then the reason is the job's

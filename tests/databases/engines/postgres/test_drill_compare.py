@@ -8,7 +8,7 @@ import psycopg2
 import pytest
 
 from databases.engines.base import DumpRequest, Engine
-from databases.engines.postgres import counts, facts
+from databases.engines.postgres import budget, counts, facts
 from databases.engines.proof import MAX_DIFFERENCES
 from tests.contracts.engines import Dumped, RecordingGuard, dump_of
 from tests.databases.engines.postgres.conftest import SAMPLE, engine_to
@@ -26,7 +26,7 @@ KINDS = {
 def _time_for_everything() -> Iterator[None]:
     """However loaded the machine is: these tests are about what is compared, not about what fits."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(counts, "FLOOR_S", 60.0)
+        patch.setattr(budget, "FLOOR_S", 60.0)
         yield
 
 
@@ -62,7 +62,7 @@ def test_what_came_back_whole_has_no_difference(
 @pytest.fixture(scope="module")
 def dumped(rich: str, postgres18: PostgresServer) -> Dumped:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(counts, "FLOOR_S", 60.0)
+        patch.setattr(budget, "FLOOR_S", 60.0)
         return dump_of(engine_to(postgres18, rich))
 
 
