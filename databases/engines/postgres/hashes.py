@@ -2,7 +2,7 @@
 
 Of each row the columns in the order of their names (a restore may change their order), without generated ones (no dump
 holds them), as text under `facts.SETTINGS`. The rows' hashes are added up and 16 bits of the sum are kept: enough to
-see a change, too little to guess a row from, since manifests are not encrypted. See ADR 0012.
+see a change, too little to guess a row from, since manifests are not encrypted. See docs/adr/0012.
 """
 
 from collections.abc import Mapping, Sequence
