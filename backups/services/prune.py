@@ -12,14 +12,14 @@ from django.utils import timezone
 from backups.artefact import index_keys, sidecar_key
 from backups.destinations import open_storage
 from backups.models import Backup, Copy
-from backups.selectors import readers_of
-from backups.services.hold import explain_refusal, held_until, refuse_held, until_words
+from backups.services.deletable import deletion_faults
+from backups.services.hold import HELD, explain_refusal, refuse_held
 from backups.services.request_copy import cancel_waiting
 from backups.storage.base import PERMISSION, ObjectStorage
 from databases.engines import registry
 from databases.services.consent import require_consent
 from jobs.errors import BackupError
-from jobs.models import OPEN, LogLine, Status
+from jobs.models import LogLine, Status
 from notifications.models import Severity
 from notifications.services.record import record_event
 
@@ -130,7 +130,7 @@ def _to_be_tried() -> Q:
 def _note_refusal(copy: Copy, error: Exception) -> None:
     """Said once, however often it is tried. One that does not answer is tried in every round."""
     text = str(error)[:2000]
-    permanent = isinstance(error, BackupError) and error.permanent
+    permanent = isinstance(error, BackupError) and error.permanent and error.code != HELD  # a date of its own tells
     refused = isinstance(error, BackupError) and error.code == PERMISSION
     if text != copy.error:
         logger.warning("%s stays for now: %s", copy.key, error)
@@ -147,23 +147,9 @@ def _note_refusal(copy: Copy, error: Exception) -> None:
 
 
 def require_deletable(backup: Backup) -> None:
-    if fault := deletion_fault(backup):
+    """Asked under its lock. Raises BackupError(code="wrong_state")."""
+    if fault := deletion_faults([backup]).get(backup.pk):
         raise BackupError(f"{backup.pk} {fault}.", code="wrong_state", permanent=True)
-
-
-def deletion_fault(backup: Backup) -> str:
-    """Why this backup cannot be deleted now, as the end of a sentence; empty when it can. Asked under its lock."""
-    if backup.status in OPEN:
-        return f"is {backup.status}; cancel it first"
-    if backup.locked:
-        return "is locked"
-    if child := backup.children.filter(status__in=[*OPEN, Status.COMPLETED]).values_list("pk", flat=True).first():
-        return f"is what {child} builds on; delete that first"
-    if readers := readers_of(backup):
-        return f"is being read by {', '.join(readers)}"
-    if until := held_until(backup):
-        return f"cannot be deleted: {until_words(until)}"
-    return ""
 
 
 def forget(backups: QuerySet[Backup]) -> int:

@@ -58,10 +58,15 @@ def _tell(target: Target, answer: Mapping[str, Any], on_stored: Callable[[Stored
 
 def _put_or_nothing(target: Target, body: bytearray, on_stored: Callable[[Stored], None]) -> None:
     try:
-        _tell(target, put(target, body), on_stored)
+        answer = put(target, body)
     except BaseException as error:
         if not (isinstance(error, BackupError) and error.permanent):  # a permanent one is a clear refusal
             _remove(target, error)  # the answer may have been lost after the object was stored
+        raise
+    try:
+        _tell(target, answer, on_stored)
+    except BaseException as error:
+        _remove(target, error)
         raise
 
 

@@ -39,14 +39,23 @@ def stored_as(
 ) -> Stored:
     """What became of an object. `answer` is the store's to the write, `asked` what the write asked for.
 
-    The store is asked for the date only where it has versions: a bucket may hold objects for longer by itself. Where
-    the credentials may not ask, the date that was asked for stands.
+    The store is asked for the date only where it has versions: a bucket may hold objects for longer by itself. What it
+    does not say that it holds is held now: Ceph for one forgets what a multipart upload was begun with. Raises
+    BackupError where that cannot be done.
     """
     version = _version(answer)
-    asked_until = asked.get("ObjectLockRetainUntilDate")
+    asked_until: datetime | None = asked.get("ObjectLockRetainUntilDate")
     if not version:
         return Stored(retain_until=asked_until)
     found = held_until(client, where, version)
+    if asked_until and (found is None or found < asked_until):
+        call(
+            client.put_object_retention,
+            what=str(where["Key"]),
+            VersionId=version,
+            Retention={"Mode": asked["ObjectLockMode"], "RetainUntilDate": asked_until},
+            **where,
+        )
     return Stored(version, max(filter(None, (asked_until, found)), default=None))
 
 
@@ -54,10 +63,10 @@ def held_until(client: "S3Client", where: Mapping[str, Any], version: str = "") 
     """Until when the store deletes it for nobody; None when it does not hold it, or does not say."""
     chosen: dict[str, Any] = {"VersionId": version} if version else {}
     try:
-        found = call(client.head_object, what=str(where["Key"]), **where, **chosen)
+        found = call(client.get_object_retention, what=str(where["Key"]), **where, **chosen)
     except BackupError:
         return None
-    until: datetime | None = found.get("ObjectLockRetainUntilDate")
+    until: datetime | None = found.get("Retention", {}).get("RetainUntilDate")
     return until.astimezone(UTC) if until else None
 
 

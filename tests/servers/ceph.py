@@ -27,6 +27,14 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 # A bucket's policy names users of the gateway like this.
+ACTIONS = {
+    f"s3:{name}"
+    for name in (
+        *("GetObject", "GetObjectVersion", "GetObjectRetention", "PutObject", "PutObjectRetention", "DeleteObject"),
+        *("DeleteObjectVersion", "AbortMultipartUpload", "ListBucket", "ListBucketVersions"),
+        *("ListBucketMultipartUploads", "GetBucketObjectLockConfiguration"),
+    )
+}
 PRINCIPAL = "arn:aws:iam:::user/{}"
 
 
@@ -61,14 +69,14 @@ class CephServer:
         return bucket
 
     def allow_writer(self, bucket: str, actions: list[str]) -> None:
-        """Lets `writer_key` do these, on the bucket and its objects, and nothing else."""
-        statement = {
-            "Effect": "Allow",
+        """Lets `writer_key` do these, on the bucket and its objects, and nothing else, with its own objects either."""
+        whom = {
             "Principal": {"AWS": [PRINCIPAL.format("writer")]},
-            "Action": actions,
             "Resource": [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"],
         }
-        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        denied = sorted(ACTIONS - set(actions))  # this gateway takes no notice of NotAction
+        statements = [{"Effect": "Allow", "Action": actions, **whom}, {"Effect": "Deny", "Action": denied, **whom}]
+        policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
         self.client().put_bucket_policy(Bucket=bucket, Policy=policy)
 
     def versions(self, bucket: str) -> list[Any]:
