@@ -1,5 +1,6 @@
 """Reads about backups: where they are, whether they are being read, which key opens them."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -94,8 +95,16 @@ def stored_copy(backup: Backup, *, destination: Destination | None = None) -> Co
 
 def readers_of(backup: Backup) -> list[str]:
     """Ids of open runs that read this backup, or are about to; it is held against deletion while there are any."""
-    first, *rest = (source.filter(backup=backup).order_by() for source in _readings())
-    return [run for _, run in first.union(*rest, all=True)]
+    return readers_by_backup([backup.pk]).get(backup.pk, [])
+
+
+def readers_by_backup(ids: Sequence[str]) -> dict[str, list[str]]:
+    """What `readers_of` says of each that is read, in one query."""
+    first, *rest = (source.filter(backup__in=ids).order_by() for source in _readings())
+    found: dict[str, list[str]] = {}
+    for backup_id, run in first.union(*rest, all=True):
+        found.setdefault(backup_id, []).append(run)
+    return found
 
 
 def backups_being_read() -> set[str]:
@@ -104,7 +113,7 @@ def backups_being_read() -> set[str]:
 
 
 def _readings() -> list[QuerySet[Any]]:
-    own = [model._default_manager.filter(status__in=OPEN) for model in (Restore, Verification, Drill)]
+    own: list[QuerySet[Any]] = [model._default_manager.filter(status__in=OPEN) for model in (Restore, Verification, Drill)]
     # Copies that wait for a destination may do so for days: they hold nothing, and end with their backup.
     own.append(CopyJob.objects.filter(status=Status.IN_PROGRESS))
     return [*(runs.values_list("backup_id", "pk") for runs in own), *readers()]

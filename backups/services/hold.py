@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from django.db.models import F, Max, Q
+from django.db.models import F, Q
 from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 
-from backups.models import Backup, Copy
+from backups.models import Copy
 from backups.storage.base import ObjectStorage, Stored
 from jobs.errors import BackupError
 
@@ -32,12 +32,6 @@ def noting(copy: Copy, *, artefact: bool = True) -> Callable[[Stored], None]:
 def held_now() -> Q:
     """Copies that their store deletes for nobody now."""
     return Q(retain_until__gt=timezone.now())
-
-
-def held_until(backup: Backup) -> datetime | None:
-    """Until when the store of one of its copies holds it; None when nothing holds it now."""
-    held: datetime | None = backup.copies.filter(held_now()).aggregate(last=Max("retain_until"))["last"]
-    return held
 
 
 def until_words(at: datetime) -> str:

@@ -1,23 +1,24 @@
 """Apply retention: mark what goes, deepest first. Its objects are removed next, and its row stays as history."""
 
+import itertools
 import logging
 import time
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from backups.models import Backup, Copy, Retained
+from backups.models import Backup, Retained
 from backups.retention import COMPLETED, Verdict
 from backups.selectors import backups_being_read
+from backups.services.expire import expire
 from backups.services.explain import explain_retention, limits_of
-from backups.services.prune import AT_ONCE, deletion_fault, forget
-from backups.services.request_copy import cancel_waiting
+from backups.services.prune import AT_ONCE, forget
 from databases.models import Database, Policy
 from databases.selectors import site_policy
-from jobs.models import LogLine, Status
+from jobs.models import Status
 from jobs.services.tally import add
 from notifications.models import Severity
 from notifications.services.record import record_event
@@ -29,31 +30,52 @@ NAMED = 20  # in the message of an event
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Outcome:
-    """`expired` are marked, their objects still have to go; `history` are rows that `forget_history` takes."""
+    """`expired` are marked, their objects still have to go; `forgotten` are rows of history that are gone."""
 
-    verdicts: list[Verdict]
-    expired: list[str]
-    history: list[str]
+    verdicts: dict[Database, list[Verdict]] = field(default_factory=dict)
+    expired: list[str] = field(default_factory=list)
+    forgotten: int = 0
 
 
 def retain_due() -> int:
     """The sweeper's step: every Database once an hour, and after a backup was completed or a policy changed."""
-    started = time.monotonic()
-    policy, reading = site_policy(), backups_being_read()
-    changed, history = 0, list[str]()
-    for database in _due(policy).order_by(F("retained__at").asc(nulls_first=True), "pk")[:AT_ONCE]:
-        if time.monotonic() - started > ROUND_S:
-            break
+    deadline = time.monotonic() + ROUND_S
+    due = _due(site_policy()).order_by(F("retained__at").asc(nulls_first=True), "pk")[:AT_ONCE]
+    outcome = retain(itertools.takewhile(lambda _: time.monotonic() < deadline, due))
+    return len(outcome.expired) + outcome.forgotten
+
+
+def retain(databases: Iterable[Database], *, now: datetime | None = None) -> Outcome:
+    """Decides for each, then marks what goes of all together.
+
+    What was locked, read or built on meanwhile stays: that is looked at again under the rows' locks.
+    """
+    now, reading = now or timezone.now(), backups_being_read()
+    outcome = Outcome()
+    for database in databases:
         try:
-            outcome = retain_database(database=database, being_read=reading)
-            changed += len(outcome.expired)
-            history += outcome.history
+            verdicts = _decide(database, now, reading)
         except Exception:
             # What is wrong with one Database must not keep the others from their retention.
             logger.exception("retention of %s failed", database.pk)
-    return changed + forget_history(history)
+        else:
+            if verdicts is not None:
+                outcome.verdicts[database] = verdicts
+    every = [verdict for verdicts in outcome.verdicts.values() for verdict in verdicts]
+    outcome.expired = expire([verdict for verdict in every if verdict.fact.status == COMPLETED])
+    _tell(outcome)
+    history = [verdict.fact.id for verdict in every if verdict.goes and verdict.fact.status != COMPLETED]
+    outcome.forgotten = sum(forget(_history(history[at : at + AT_ONCE])) for at in range(0, len(history), AT_ONCE))
+    Retained.objects.bulk_create(
+        [Retained(database=database, at=now) for database in outcome.verdicts],
+        batch_size=AT_ONCE,
+        update_conflicts=True,
+        unique_fields=["database"],
+        update_fields=["at"],
+    )
+    return outcome
 
 
 def _due(policy: Policy) -> QuerySet[Database]:
@@ -68,50 +90,23 @@ def _due(policy: Policy) -> QuerySet[Database]:
     return Database.objects.filter(due)
 
 
-def retain_database(*, database: Database, being_read: set[str] | None = None, now: datetime | None = None) -> Outcome:
-    """What was locked, read or built on meanwhile stays: that is looked at again under each row's lock.
-
-    Limits are read here: of many Databases, some are changed or deleted before their turn comes.
-    """
-    now = now or timezone.now()
+def _decide(database: Database, now: datetime, reading: set[str]) -> list[Verdict] | None:
+    """Limits are read here: of many Databases, some are changed or deleted before their turn comes."""
     current = Database.objects.filter(pk=database.pk).first()
     if current is None:
-        return Outcome([], [], [])
-    database, limits = current, limits_of(current, site_policy())
-    verdicts = explain_retention(database=database, limits=limits, now=now, being_read=being_read)
-    _note_expiry(database, verdicts)
-    going = [verdict for verdict in verdicts if verdict.goes]
-    completed = sorted((one for one in going if one.fact.status == COMPLETED), key=lambda one: -one.depth)
-    expired = [verdict.fact.id for verdict in completed if _expire(verdict)]
-    if expired:
-        add("backupsite_retention_deletions", len(expired), engine=database.engine)
-    if expired:
-        _record(database, expired)
-    looked = Retained(database=database, at=now)
-    Retained.objects.bulk_create([looked], update_conflicts=True, unique_fields=["database"], update_fields=["at"])
-    return Outcome(verdicts, expired, [verdict.fact.id for verdict in going if verdict.fact.status != COMPLETED])
+        return None
+    limits = limits_of(current, site_policy())
+    verdicts = explain_retention(database=current, limits=limits, now=now, being_read=reading)
+    _note_expiry(current, verdicts)
+    return verdicts
 
 
-def forget_history(ids: list[str]) -> int:
-    """Deletes rows of failed and cancelled backups, of many Databases at once; returns how many."""
-    return sum(forget(_history(ids[at : at + AT_ONCE])) for at in range(0, len(ids), AT_ONCE))
-
-
-def _expire(verdict: Verdict) -> bool:
-    """False when it has to stay after all."""
-    with transaction.atomic():
-        row = Backup.objects.select_for_update().defer("manifest").filter(pk=verdict.fact.id).first()
-        if row is None or row.status != Status.COMPLETED or deletion_fault(row):
-            return False
-        if not Backup.objects.filter(pk=verdict.newest, status=Status.COMPLETED).exists():
-            return False  # somebody deleted the one that let it go
-        row.copies.update(state=Copy.State.DELETING)
-        cancel_waiting(row.copy_jobs.all())
-        Backup.objects.filter(pk=row.pk).update(status=Status.DELETING, expiring=True)
-        LogLine.objects.create(
-            job_kind=Backup.kind, job_id=row.pk, attempt=row.attempt, message=f"expires: {', '.join(verdict.passed)}"
-        )
-    return True
+def _tell(outcome: Outcome) -> None:
+    expired = set(outcome.expired)
+    for database, verdicts in outcome.verdicts.items():
+        if own := [verdict.fact.id for verdict in verdicts if verdict.fact.id in expired]:
+            add("backupsite_retention_deletions", len(own), engine=database.engine)
+            _record(database, own)
 
 
 def _history(ids: list[str]) -> QuerySet[Backup]:

@@ -1,5 +1,7 @@
 """`manage.py prune [DATABASE...]`: apply retention now, and say of each backup why it stays or goes."""
 
+import itertools
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -12,11 +14,13 @@ from backups.retention import Verdict
 from backups.selectors import backups_being_read
 from backups.services.explain import explain_retention, limits_of
 from backups.services.prune import remove_deleting
-from backups.services.retain import forget_history, retain_database
-from databases.models import Database, Policy
+from backups.services.retain import Outcome, retain
+from databases.models import Database
 from databases.selectors import site_policy
 from jobs.management.command import DONE, FAILED, OperatorCommand
 from jobs.models import Status
+
+AT_ONCE = 100  # Databases
 
 
 class Command(OperatorCommand):
@@ -32,23 +36,18 @@ class Command(OperatorCommand):
     def run(self, *, databases: list[str], dry_run: bool, json: bool, **options: Any) -> int:
         chosen: list[Database] | QuerySet[Database]
         chosen = [find_database(name) for name in databases] or Database.objects.order_by("pk")
-        policy, reading = site_policy(), backups_being_read()
         body: list[dict[str, Any]] = []
         expired: list[str] = []
-        history: list[str] = []
-        for database in chosen:
-            if dry_run:
-                verdicts = _explained(database, policy, reading)
-            else:
-                outcome = retain_database(database=database, being_read=reading)
-                verdicts = outcome.verdicts
-                expired += outcome.expired
-                history += outcome.history
-            if json:
-                body.append({"id": database.pk, "backups": [_document(verdict) for verdict in verdicts]})
-            else:
-                self._tell(database, verdicts)
-        forgotten = forget_history(history)
+        forgotten = 0
+        for some in _together(chosen):
+            outcome = _explained(some) if dry_run else retain(some)
+            expired += outcome.expired
+            forgotten += outcome.forgotten
+            for database, verdicts in outcome.verdicts.items():
+                if json:
+                    body.append({"id": database.pk, "backups": [_document(verdict) for verdict in verdicts]})
+                else:
+                    self._tell(database, verdicts)
         waiting = 0 if dry_run else _remove(expired)
         if json:
             self.document({"dry_run": dry_run, "databases": body, "expired": expired, "forgotten": forgotten})
@@ -72,9 +71,21 @@ class Command(OperatorCommand):
             self.stdout.write(f"  {verdict.fact.id}  {when:17}  {verdict.fact.status:11}  {'; '.join(verdict.reasons)}")
 
 
-def _explained(database: Database, policy: Policy, reading: set[str]) -> list[Verdict]:
-    limits = limits_of(database, policy)
-    return explain_retention(database=database, limits=limits, now=timezone.now(), being_read=reading)
+def _together(databases: Iterable[Database]) -> Iterator[list[Database]]:
+    """So many at once that few questions are asked for each, and so few that their backups fit into memory."""
+    rest = iter(databases)
+    while some := list(itertools.islice(rest, AT_ONCE)):
+        yield some
+
+
+def _explained(databases: Iterable[Database]) -> Outcome:
+    policy, reading, now = site_policy(), backups_being_read(), timezone.now()
+    return Outcome(
+        {
+            one: explain_retention(database=one, limits=limits_of(one, policy), now=now, being_read=reading)
+            for one in databases
+        }
+    )
 
 
 def _remove(expired: list[str]) -> int:

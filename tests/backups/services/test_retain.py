@@ -13,7 +13,7 @@ from backups.selectors import readers_of
 from backups.services.explain import explain_retention
 from backups.services.mark import mark_backup
 from backups.services.prune import delete_backup, remove_deleting
-from backups.services.retain import forget_history, retain_database, retain_due
+from backups.services.retain import Outcome, retain, retain_due
 from databases.models import Database, Policy
 from jobs.models import LogLine, Status
 from notifications.models import Event
@@ -37,6 +37,10 @@ def stored(database: Database, disk: Destination, days_ago: float, **values: Any
         open_storage(disk).write_text(copy.key, "artefact")
         open_storage(disk).write_text(f"{copy.key}.manifest.json", "{}")
     return backup
+
+
+def retain_database(*, database: Database) -> Outcome:
+    return retain([database])
 
 
 def states(database: Database) -> list[str]:
@@ -150,11 +154,11 @@ def test_old_failures_are_forgotten_with_their_logs(disk: Destination) -> None:
         LogLine.objects.create(job_kind="backup", job_id=failed.pk, attempt=1, message="dumping")
     unfinished = stored(database, disk, 31, status=Status.FAILED)
     outcome = retain_database(database=database)
-    assert (forget_history(outcome.history), LogLine.objects.count()) == (2, 1)
+    assert (outcome.forgotten, LogLine.objects.count()) == (2, 1)
     assert Backup.objects.filter(pk=unfinished.pk).exists()  # its objects are still to be removed
     Copy.objects.filter(backup=unfinished).update(state=Copy.State.DELETING)
     remove_deleting()
-    assert forget_history(retain_database(database=database).history) == 1
+    assert retain_database(database=database).forgotten == 1
 
 
 def test_it_writes_when_a_backup_is_expected_to_go(disk: Destination) -> None:
