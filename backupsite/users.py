@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from jobs.roles import Role, role_of
+from notifications.services.record import record_event
 
 
 def save_user(*, user: User, values: Mapping[str, Any]) -> User:
@@ -27,11 +28,13 @@ def save_user(*, user: User, values: Mapping[str, Any]) -> User:
         raise ValidationError(faults)
     if password:
         user.set_password(password)
+    before = "" if user._state.adding else role_name(User.objects.get(pk=user.pk))
     with transaction.atomic():
         _keep_an_admin(user, values["role"])
         user.is_superuser = user.is_superuser and values["role"] == Role.ADMIN.name.lower()
         user.save()
         user.groups.set([Group.objects.get(name=values["role"])])
+        _tell(user, before, values["role"])
     return user
 
 
@@ -43,6 +46,18 @@ def admins() -> QuerySet[User]:
 def role_name(user: User) -> str:
     role = role_of(user) if user.is_active else Role.NONE
     return role.name.lower() if role else ""
+
+
+def _tell(user: User, before: str, role: str) -> None:
+    """`before` is empty for a new user, and for one who could not log in."""
+    if before == role:
+        return
+    known = f"The user {user.username} is {role} now"
+    record_event(
+        kind="security.role_changed" if before else "security.user_created",
+        subject_id=str(user.pk),
+        message=f"{known}, and was {before}." if before else f"{known}.",
+    )
 
 
 def _faults(user: User, password: str | None) -> dict[str, Any]:

@@ -69,7 +69,7 @@ _ALL = (
     _warning("security.login_locked", "Too many attempts to log in: further ones are refused for a while."),
     _warning("security.key_created", "An API key was made."),
     _info("security.key_revoked", "An API key was revoked."),
-    _warning("security.user_created", "A user was added."),
+    _warning("security.user_created", "A user was added, or may log in again."),
     _warning("security.role_changed", "A user has another role."),
     _warning("security.approval_requested", "Something dangerous waits for a second person."),
     _info("security.approval_approved", "A second person agreed to something dangerous."),

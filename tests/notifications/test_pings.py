@@ -1,10 +1,11 @@
 """Dead-man's pings: asked at every run of a Database, as healthchecks.io takes them."""
 
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from backups.models import Backup
 from backups.services.request import request_backup
 from jobs.models import Status
 from notifications.models import Delivery, Event, Ping
@@ -31,24 +32,24 @@ def test_the_signal_is_a_part_of_the_path(url: str, start: str) -> None:
 
 
 def test_a_run_signals_its_start_and_its_end(
-    post: Post, hook: Receiver, records_service: RecordsServer, tmp_path: Path
+    post: Post, hook: Receiver, records_service: RecordsServer, tmp_path: Path, settings: Any
 ) -> None:
+    settings.BACKUPSITE_MAX_ATTEMPTS = 1
     sample(records_service, 3)
     local_destination(tmp_path / "disk")
     database = register_service(records_service, options={"records_path": "data.items", "pagination": "page"}, id="crm")
     save_ping(database_id="crm", url=f"{hook.url}/uuid")
     backup = request_backup(database=database)
-    start: list[str] = []
-
-    def answer(request: object) -> int:
-        start.append(Backup.objects.get(pk=backup.pk).status)
-        return 200
-
-    hook.answer = answer
     finish(backup)
     post.round()
     assert backup.status == Status.COMPLETED
-    assert [request.path for request in hook.requests] == ["/uuid"]  # the start was of the past by then
+    signals = Delivery.objects.order_by("pk").values_list("signal", "state")
+    assert list(signals) == [("start", "dropped"), ("ok", "sent")]  # the start was of the past by then
+    assert [request.path for request in hook.requests] == ["/uuid"]
+    shutil.rmtree(tmp_path / "disk")
+    finish(request_backup(database=database))
+    post.round()
+    assert hook.requests[-1].path == "/uuid/fail"
 
 
 def test_each_signal_has_its_address(post: Post, hook: Receiver) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from django.contrib.auth import authenticate
+from django.contrib.auth import authenticate, get_user_model
 from django.db import transaction
 from django.db.models import F
 from django.http import HttpRequest
@@ -19,6 +19,11 @@ from rest_framework.exceptions import AuthenticationFailed, Throttled
 from rest_framework.throttling import BaseThrottle
 
 from backupsite.api.models import LoginAttempt
+from notifications.models import Event
+from notifications.services.record import record_event
+
+TOLD_FOR = timedelta(minutes=5)
+MOST_TOLD = 20  # in that time, from however many addresses
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,7 @@ def log_in(*, request: HttpRequest, username: str, password: str) -> Any:
     limits = _limits(username, address)
     wait = _count(limits, timezone.now())
     if wait is not None:
+        _tell_locked(username, address)
         raise Throttled(wait=math.ceil(wait.total_seconds()), detail="Too many attempts to log in.")
     user = authenticate(request, username=username, password=password)
     if user is None:
@@ -45,6 +51,21 @@ def log_in(*, request: HttpRequest, username: str, password: str) -> Any:
 def forget_old_attempts() -> int:
     """The sweeper's step. Returns how many were removed."""
     return LoginAttempt.objects.filter(window_ends_at__lt=timezone.now()).delete()[0]
+
+
+def _tell_locked(username: str, address: str) -> None:
+    """Once for an address and a while. A name that no user has is not repeated: it may be a mistyped password."""
+    recent = Event.objects.filter(kind="security.login_locked", created_at__gt=timezone.now() - TOLD_FOR)
+    told = list(recent.values_list("subject_id", flat=True)[:MOST_TOLD])
+    if address in told or len(told) == MOST_TOLD:
+        return
+    known = get_user_model().objects.filter(username=username).exists()
+    record_event(
+        kind="security.login_locked",
+        subject_id=address[:63],
+        message=f"Too many attempts to log in as {username if known else 'an unknown user'} from {address}.",
+        hint="Was it you? Else look who is at that address, and block it in front of the site.",
+    )
 
 
 def _limits(username: str, address: str) -> list[Limit]:
