@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -19,7 +20,7 @@ from backups.services.decide_approval import approve, refuse, withdraw
 from jobs.admin.pages import PageAdmin, tell
 from jobs.errors import BackupError
 from jobs.roles import Role
-from jobs.templatetags.backupsite import badge, distance, moment, two_lines
+from jobs.templatetags.backupsite import distance, moment, two_lines
 
 MOST_NOTE = 1000
 
@@ -49,7 +50,7 @@ class ApprovalAdmin(PageAdmin):
 
     @display(description=gettext_lazy("Status"), ordering="state")
     def status(self, approval: Approval) -> SafeString:
-        return badge(approval.state)
+        return format_html('<span class="bks-badge">{}</span>', approval.get_state_display())
 
     @display(description=gettext_lazy("Asked by"), ordering="requested_by_name")
     def asked_by(self, approval: Approval) -> str:

@@ -9,12 +9,13 @@ from django.urls import URLPattern, path
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from databases.admin.masking import can_mask, masking_page
 from databases.admin.options import option_label
 from databases.admin.policy import LABELS
 from databases.admin.words import words_of
 from databases.models import Database, Policy
 from databases.schedule import INHERIT, crons, next_runs, schedule_fault, sentence, timezone_fault
-from databases.selectors import address_of, next_runs_of, retention_of, sentence_of, site_policy
+from databases.selectors import address_of, masking_of, next_runs_of, retention_of, sentence_of, site_policy
 from databases.services.check import check_database
 from jobs.admin.pages import PageAdmin
 
@@ -27,6 +28,7 @@ class DatabasePages(PageAdmin):
         return [
             path("preview-schedule/", preview, name="databases_database_preview_schedule"),
             self.post_route("check", self.check_connection, self.run_role),
+            self.form_route("masking", self.masking, self.change_role),
         ]
 
     def page_context(self, request: HttpRequest, obj: Database) -> dict[str, Any]:
@@ -42,6 +44,9 @@ class DatabasePages(PageAdmin):
             "limits": _limits(obj, policy),
             "paused": policy.paused,
             "check_url": self.address(obj, "check"),
+            "can_mask": can_mask(obj),
+            "masked": masking_of(obj),
+            "masking_url": self.address(obj, "masking"),
         }
 
     def preview_schedule(self, request: HttpRequest) -> HttpResponse:
@@ -57,6 +62,9 @@ class DatabasePages(PageAdmin):
             said |= {"sentence": sentence(schedule), "next_runs": [at.astimezone(ZoneInfo(zone)) for at in due]}
         with timezone.override(None if fault else ZoneInfo(zone)):
             return self.render(request, "databases/schedule_preview.html", **said)
+
+    def masking(self, request: HttpRequest, database: Database) -> HttpResponse:
+        return masking_page(self, request, database)
 
     def check_connection(self, request: HttpRequest, database: Database) -> HttpResponse:
         """The report, for the place on the page that asked for it."""
