@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, OuterRef, Q, Subquery, Sum
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from backups.models import Backup, Copy, Destination, Drill, DrillOverdue, Overdue, Slot
 from backups.selectors import databases_with_states
+from backups.services.verify_due import readable
 from databases.models import Database
 from jobs.metrics import Family, counter, histogram
 from jobs.services.tally import BYTES, SECONDS
@@ -31,6 +32,7 @@ class BackupsCollector(Collector):
         yield histogram("backupsite_backup_duration_seconds", help_text, ["engine", "status"], SECONDS)
         yield histogram("backupsite_backup_size_bytes", "Stored bytes of completed backups.", ["engine"], BYTES)
         yield counter("backupsite_backup_original_bytes", "Plain bytes of completed backups.", ["engine"])
+        yield counter("backupsite_verifications", "Verifications that have ended.", ["trigger", "outcome"])
         yield counter("backupsite_retention_deletions", "Backups that retention removed.", ["engine"])
 
 
@@ -108,6 +110,22 @@ def _destinations() -> Iterator[Family]:
     yield used
     yield copies
     yield up
+    yield _unread()
+
+
+def _unread() -> GaugeMetricFamily:
+    """Of copies whose credentials only write nothing is shown: they are never read."""
+    unread = GaugeMetricFamily(
+        "backupsite_destination_unread_since_timestamp_seconds",
+        "When its longest unread copy was last read to its end.",
+        labels=["destination"],
+    )
+    oldest = readable().filter(destination=OuterRef("pk"), verified_at__isnull=False).order_by("verified_at")
+    rows = Destination.objects.annotate(oldest=Subquery(oldest.values("verified_at")[:1])).order_by("pk")
+    for pk, at in rows.values_list("pk", "oldest"):
+        if at is not None:
+            unread.add_metric([pk], at.timestamp())
+    return unread
 
 
 def _slots() -> GaugeMetricFamily:

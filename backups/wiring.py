@@ -7,6 +7,7 @@ from backups.services import (
     drill,
     drill_overdue,
     drill_schedule,
+    end_verification,
     ensure_copies,
     forget_slots,
     look,
@@ -19,6 +20,7 @@ from backups.services import (
     scratch,
     settle,
     verify,
+    verify_due,
 )
 from jobs.registry import JobKind, register_kind, register_sweep_step
 from notifications.registry import register_page
@@ -27,11 +29,14 @@ from notifications.registry import register_page
 def register() -> None:
     register_kind(JobKind(Backup.kind, Backup, run.run_backup, run.may_start, run.ended))
     register_kind(JobKind(Restore.kind, Restore, restore.run_restore, restore.may_start, restore.ended))
-    register_kind(JobKind(Verification.kind, Verification, verify.run_verification, verify.may_start, verify.ended))
+    register_kind(
+        JobKind(Verification.kind, Verification, verify.run_verification, verify.may_start, end_verification.ended)
+    )
     register_kind(JobKind(Drill.kind, Drill, drill.run_drill, drill.may_start, drill.ended, drill.has_room))
     register_kind(JobKind(CopyJob.kind, CopyJob, copy.run_copy, copy.may_start, copy.ended))
     register_sweep_step("slots", schedule.ensure_slots)
     register_sweep_step("overdue", overdue.tell_overdue)
+    register_sweep_step("verify_due", verify_due.verify_due)
     register_sweep_step("expire_approvals", decide_approval.expire_approvals)
     register_sweep_step("drill_slots", drill_schedule.ensure_drill_slots)
     register_sweep_step("drill_overdue", drill_overdue.tell_drill_overdue)

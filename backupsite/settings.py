@@ -29,6 +29,7 @@ BACKUPSITE_MAX_ATTEMPTS = environment.number("BACKUPSITE_MAX_ATTEMPTS", 3, minim
 BACKUPSITE_LEASE_S = environment.number("BACKUPSITE_LEASE", 60, minimum=6)
 BACKUPSITE_SWEEP_S = environment.number("BACKUPSITE_SWEEP_INTERVAL", 20, minimum=1)
 # A Database that was due so long ago and has no good backup since is told of.
+BACKUPSITE_VERIFY_AT_ONCE = environment.number("BACKUPSITE_VERIFY_AT_ONCE", 1, minimum=1)
 BACKUPSITE_OVERDUE_S = environment.number("BACKUPSITE_OVERDUE", 2 * 3600, minimum=60)
 # So long a destination that a Database names may lack the copy of a backup before it is told of.
 BACKUPSITE_COPY_BEHIND_S = environment.number("BACKUPSITE_COPY_BEHIND", 24 * 3600, minimum=60)

@@ -113,14 +113,14 @@ def open_index(backup: Backup, *, identities: Sequence[str] = ()) -> Iterator[Re
         yield lines
 
 
-def require_index(backup: Backup, *, needed: bool = False) -> None:
-    """Reads the stored index; where there is none, that is a fault only if it is `needed`.
+def require_index(backup: Backup, *, needed: bool = False, copy: Copy | None = None) -> None:
+    """Reads the stored index, of `copy` where one is given; where there is none, that is a fault only if `needed`.
 
     Raises BackupError: artefact_corrupt, object_missing, no_index.
     """
     if not (facts := _facts(backup)) and not needed:
         return
-    with _stored(backup) as stored:
+    with _stored(backup, copy) as stored:
         found = read_digests(stored)
     if found != (facts["size"], facts["md5"], facts["sha256"]):
         raise BackupError(
@@ -130,11 +130,11 @@ def require_index(backup: Backup, *, needed: bool = False) -> None:
         )
 
 
-def _stored(backup: Backup) -> AbstractContextManager[StoredReader]:
+def _stored(backup: Backup, copy: Copy | None = None) -> AbstractContextManager[StoredReader]:
     facts = _facts(backup)
     if not facts:
         raise BackupError(f"{backup.pk} has no index.", code="no_index", permanent=True)
-    copy = choose_copy(backup=backup)
+    copy = copy or choose_copy(backup=backup)
     key = index_key(copy.key, encrypted=facts["key"].endswith(".age"))
     return open_storage(copy.destination).open_stream(key)
 

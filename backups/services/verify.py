@@ -18,12 +18,17 @@ from databases.engines.base import Connection, Engine
 from jobs.errors import BackupError
 from jobs.fields import unseal
 from jobs.lease import Lease
-from jobs.models import OPEN, Status
+from jobs.models import Status
 from jobs.services.ring import ring
 
 
 def request_verification(
-    *, backup: Backup, identity: str = "", destination: Destination | None = None, user: Any = None
+    *,
+    backup: Backup,
+    identity: str = "",
+    destination: Destination | None = None,
+    user: Any = None,
+    trigger: str = Verification.Trigger.MANUAL,
 ) -> Verification:
     """Of the copy at `destination`, else of every copy.
 
@@ -43,6 +48,7 @@ def request_verification(
             backup=backup,
             backup_label=backup.pk,
             destination=destination,
+            trigger=trigger,
             identity=identity or None,
             requested_by=user,
             queue=copy.destination.queue if copy else "",
@@ -73,7 +79,8 @@ def run_verification(verification: Verification, lease: Lease) -> dict[str, Any]
     report = []
     for copy in copies:
         try:
-            facts = {**_read(backup, copy, identities, lease), **_index(backup, lease)}
+            read = _read_scheduled if verification.trigger == Verification.Trigger.SCHEDULE else _read
+            facts = {**read(backup, copy, identities, lease), **_index(backup, copy, lease)}
             _note_whole(copy, facts["checked"])
             report.append({"destination": copy.destination_id, "ok": True, **facts})
         except BackupError as error:
@@ -98,10 +105,20 @@ def _read(backup: Backup, copy: Copy, identities: tuple[str, ...], lease: Lease)
     return {"checked": ["size", "digests", "structure"], **facts}
 
 
-def _index(backup: Backup, lease: Lease) -> dict[str, Any]:
+def _read_scheduled(backup: Backup, copy: Copy, identities: tuple[str, ...], lease: Lease) -> dict[str, Any]:
+    """Nobody is there to give the right key: what the site's own keys do not open is compared as it is stored."""
+    try:
+        return _read(backup, copy, identities, lease)
+    except BackupError as error:
+        if error.code != "wrong_key":
+            raise
+    return _read_stored(backup, copy, lease)
+
+
+def _index(backup: Backup, copy: Copy, lease: Lease) -> dict[str, Any]:
     """A damaged index costs the next incremental, which becomes a full backup; it damages no copy."""
     try:
-        require_index(backup)
+        require_index(backup, copy=copy)
     except BackupError as error:
         lease.log(f"the index is damaged, the next backup will be a full one: {error}")
         return {"index": f"damaged: {error.message}"}
@@ -112,7 +129,7 @@ def _read_stored(backup: Backup, copy: Copy, lease: Lease) -> dict[str, Any]:
     """Without a key: the stored bytes are compared, the structure cannot be."""
     expected = digests_of(backup)
     lease.phase("verify", estimate=backup.size)
-    with open_storage(copy.destination).open_stream(copy.key) as stored:
+    with open_storage(copy.destination).open_stream(copy.key, version_id=copy.version_id) as stored:
         found = read_digests(stored, check=lease.check, progress=lease.progress)
     if found != (expected.size, expected.md5, expected.sha256):
         raise BackupError(
@@ -138,13 +155,7 @@ def _engine(backup: Backup) -> Engine:
 
 def _note_whole(copy: Copy, checked: list[str]) -> None:
     """Only a look at the structure takes a copy out of quarantine: its digests may always have agreed."""
-    rows = Copy.objects.filter(pk=copy.pk)
-    if "structure" in checked:
-        rows.update(verified_at=timezone.now(), state=Copy.State.STORED, error="")
-    else:
-        rows.filter(state=Copy.State.STORED).update(verified_at=timezone.now())
-
-
-def ended(verification: Verification) -> None:
-    if verification.status not in OPEN:
-        Verification.objects.filter(pk=verification.pk).update(identity=None)
+    states = [Copy.State.STORED, Copy.State.QUARANTINED] if "structure" in checked else [Copy.State.STORED]
+    Copy.objects.filter(pk=copy.pk, state__in=states).update(
+        verified_at=timezone.now(), tried_at=None, readback=Copy.Readback.FULL, state=Copy.State.STORED, error=""
+    )
