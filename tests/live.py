@@ -91,7 +91,7 @@ class Live:
 
     def hurry(self) -> None:
         """The pause before the next attempts is over."""
-        for table in ("backups_backup", "backups_verification", "packages_package"):
+        for table in ("backups_backup", "backups_verification", "backups_drill", "packages_package"):
             self.rows(f"UPDATE {table} SET scheduled_at = created_at WHERE status = 'scheduled'")
 
     # Processes
@@ -111,7 +111,7 @@ class Live:
     def pool(self, *jobs: str) -> list[psutil.Process]:
         """The pool children that run these jobs."""
         marks = ",".join("?" * len(jobs))
-        tables = ("backups_backup", "backups_restore", "backups_verification", "packages_package")
+        tables = ("backups_backup", "backups_restore", "backups_verification", "backups_drill", "packages_package")
         query = " UNION ".join(f"SELECT worker FROM {table} WHERE id IN ({marks})" for table in tables)
         return [psutil.Process(int(name.rpartition(":")[2])) for (name,) in self.rows(query, *jobs * len(tables))]
 
@@ -156,6 +156,9 @@ class Live:
 
     def verify(self, backup: str) -> str:
         return f"/api/verifications/{self.client.post(f'{backup}/verify')['id']}"
+
+    def drill(self, pk: str, **values: object) -> str:
+        return f"/api/drills/{self.client.post(f'/api/databases/{pk}/drill', values)['id']}"
 
     def restore(self, backup: str, target: str, **values: object) -> str:
         body = {"target_database_id": target, "confirm": target, **values}

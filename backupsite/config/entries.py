@@ -9,6 +9,7 @@ from django.db.models import Model
 from backups.models import Destination
 from backups.services.protect import protect_database
 from backups.services.save_destination import save_destination
+from backupsite.config.drills import plan_of, plan_values, save_plan
 from backupsite.config.reading import Document, ValuePath
 from databases.engines import registry
 from databases.models import Database, Policy, default_encryption
@@ -72,6 +73,11 @@ def entries(document: Document) -> Iterator[Entry]:
         yield _destination(given, path, alone=isinstance(storage, dict) or len(storage) == 1)
     for number, given in enumerate(values.get("databases") or []):
         yield _database(given, ("databases", number), values.get("global") or {})
+    for number, given in enumerate(values.get("databases") or []):  # their servers are there by now
+        plan = plan_of(given["id"])
+        if "drill" in given or "drill_schedule" in given or not plan._state.adding:
+            path = ("databases", number, "drill")
+            yield Entry("drill plan", given["id"], path, plan, plan_values(given), _save_drill_plan)
     if "package-conf" in values:
         yield _packages(values["package-conf"] or {})
 
@@ -134,6 +140,10 @@ def _save_database(entry: Entry) -> None:
     values["placements"] = entry.values["destinations"]
     protect_database(database=entry.row, values=values, create=not entry.exists)
     save_masking(database=entry.row, rules=entry.values["masking"])
+
+
+def _save_drill_plan(entry: Entry) -> None:
+    save_plan(name=entry.name, values=entry.values)
 
 
 def _save_packages(entry: Entry) -> None:

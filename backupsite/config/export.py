@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from backups.models import DatabaseDestination, Destination
+from backupsite.config.drills import exported_plan
 from backupsite.config.entries import (
     DATABASE_FIELDS,
     PACKAGE_FIELDS,
@@ -70,7 +71,8 @@ def _database(row: Database, names: list[str]) -> dict[str, Any]:
     placed = [_place(placement) for placement in row.placements.all()]
     out |= {"destinations": placed} if placed else {}
     rules = [{name: _escaped(text) for name, text in rule.items() if text} for rule in masking_of(row)]
-    return out | ({"masking": rules} if rules else {})
+    out |= {"masking": rules} if rules else {}
+    return out | dict(_escaped(exported_plan(row.pk)))
 
 
 def _place(row: DatabaseDestination) -> Any:

@@ -6,7 +6,8 @@ from typing import Any, cast
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from backups.models import Destination
+from backups.models import Destination, Pick
+from backups.services.assertions import OPERATORS
 from backups.services.place import MOST
 from backups.services.save_destination import MOST_LOCK_DAYS
 from backupsite.config.reading import Document, Expanded, Fault
@@ -154,6 +155,8 @@ def _database() -> Schema:
                 },
                 "package": YES_NO,
                 "hooks": hooks,
+                "drill_schedule": CRONS,
+                "drill": _drill(),
                 "masking": {"type": "array", "items": _masking_rule()},
             }
         ),
@@ -165,6 +168,24 @@ def _database() -> Schema:
 def _masking_rule() -> Schema:
     rule = _mapping({"item": TEXT, "column": TEXT, "method": _one_of(MaskingRule.Method.values), "value": TEXT})
     return {**rule, "required": ["item", "column", "method"]}
+
+
+def _drill() -> Schema:
+    assertion = {
+        "name": TEXT,
+        "query": {"type": ["string", "object"]},
+        "operator": _one_of(OPERATORS),
+        "value": {"type": ["number", "boolean"]},
+    }
+    return _mapping(
+        {
+            "pick": _one_of(Pick.values),
+            "destination": TEXT,
+            "server": TEXT,
+            "within_days": COUNT_OR_NULL,
+            "assertions": {"type": "array", "items": {**_mapping(assertion), "required": list(assertion)}},
+        }
+    )
 
 
 def _option(option: registry.OptionField) -> Schema:
