@@ -37,6 +37,7 @@ LABELS = {
     "max_bytes": "Most bytes",
     "max_pages": "Most pages",
     "timeout_s": "Timeout in seconds",
+    "schema": "Schema of the records",
 }
 # What nearly everybody sets; everything else is folded away.
 FIRST = frozenset(
@@ -47,7 +48,7 @@ FIRST = frozenset(
         *("url", "collection", "headers", "auth", "token", "records_path", "pagination"),
     }
 )
-MULTILINE = frozenset({"sslrootcert", "sslcert", "sslkey", "ca", "certificate_key"})  # PEM text
+MULTILINE = frozenset({"sslrootcert", "sslcert", "sslkey", "ca", "certificate_key", "schema"})  # PEM text, JSON
 
 
 def option_label(name: str) -> str:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from databases.engines.base import Connection, DumpRequest
+from databases.engines.http_service import proof
 from databases.engines.http_service.answer import Answer, server_of
 from databases.engines.http_service.credentials import credentials_of
 from databases.engines.http_service.ending import nothing_leads
@@ -13,6 +14,7 @@ from databases.engines.http_service.faults import moment
 from databases.engines.http_service.manifest import TAGGED, begun, tag
 from databases.engines.http_service.options import HttpOptions, names_in
 from databases.engines.http_service.paging import Pages, Tally
+from databases.engines.http_service.schema import schemas_of
 from databases.engines.http_service.urls import origin_of
 from databases.engines.http_service.wire import TOOL_VERSION, Wire
 from jobs.egress import resolve
@@ -144,13 +146,18 @@ def _lines(
     wire: Wire, options: HttpOptions, request: DumpRequest, manifest: dict[str, Any], tally: Tally
 ) -> Generator[bytes, None, None]:
     began = datetime.now(UTC)
+    held = proof.begun(
+        tuple(manifest["collections"]), manifest["since"] or "", request.parent.manifest if request.parent else None
+    )
     for collection in manifest["collections"]:
         before, after = (tag(collection), b"}\n") if manifest["format"] == TAGGED else (b"", b"\n")
         pages = Pages(wire, options, collection, tally=tally, since=manifest["since"] or "")
-        count = 0
+        count, total = 0, proof.Sum() if held is None else held[collection]
         for record in pages:
             count += 1
-            yield before + record.encode() + after
+            raw = record.encode()
+            total.add(raw)
+            yield before + raw + after
         manifest["counts"][collection] = count
         request.guard.log(f"{collection}: {count} records on {pages.pages} pages")
         if (missing := nothing_leads(options)) and not pages.has_lead:
@@ -162,6 +169,8 @@ def _lines(
         "pages": tally.pages,
         "led": tally.led,
         "received_bytes": tally.bytes,
+        "proof": None if held is None else {name: total.facts() for name, total in held.items()},
+        "schema": schemas_of(options.schema),
         "until": _until(tally.first, began),
     }
 

@@ -4,9 +4,10 @@ The registry imports this for every web process: what imports urllib3 is importe
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
-from typing import Any, ClassVar
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from databases.engines.base import (
     CheckReport,
@@ -21,11 +22,24 @@ from databases.engines.base import (
     Source,
     StructureCheck,
 )
+from databases.engines.http_service import assertion
 from databases.engines.http_service.manifest import TAGGED, identity
 from databases.engines.http_service.options import HttpOptions, collections_of, faults_of, names_in
 from databases.engines.http_service.structure import LinesStructure
 from databases.engines.http_service.urls import shown
+from databases.engines.proof import Comparison, ScratchRequest
 from jobs.errors import BackupError
+
+if TYPE_CHECKING:
+    from databases.engines.http_service.sink import Sink
+
+
+@dataclass(frozen=True)
+class Drilled:
+    """The sink that a scratch target posts to, and the collections of the backup."""
+
+    sink: "Sink"
+    collections: list[str]
 
 
 class HttpEngine(Engine):
@@ -37,9 +51,10 @@ class HttpEngine(Engine):
     unit: ClassVar[str] = "record"
     Options: ClassVar[type] = HttpOptions
     connection_fields: ClassVar[frozenset[str]] = frozenset({"username", "password"})
-    supports: ClassVar[frozenset[str]] = frozenset({"full", "selective", "incremental", "restore"})
+    supports: ClassVar[frozenset[str]] = frozenset({"full", "selective", "incremental", "restore", "drill"})
 
     options: HttpOptions
+    drilled: "Drilled | None" = None  # of a scratch target
 
     @classmethod
     def validate(cls, connection: Connection, options: Any) -> dict[str, str]:
@@ -122,3 +137,37 @@ class HttpEngine(Engine):
         from databases.engines.http_service import restore
 
         return restore.restore(self.connection, self.options, self.settings, chain, request)
+
+    @classmethod
+    @contextmanager
+    def scratch(cls, request: ScratchRequest) -> Iterator["HttpEngine"]:
+        """A service of its own on loopback, where no other may be asked: needs no server."""
+        from databases.engines.http_service import sink
+
+        with sink.running(request.manifest.get("schema") or {}) as service:
+            options = HttpOptions(url=service.url, restore_url=service.url)
+            made = cls(Connection(), options, {**request.settings, "allowed_networks": (f"{sink.HOST}/32",)})
+            made.drilled = Drilled(service, list(request.manifest.get("collections", ())))
+            yield made
+
+    @classmethod
+    def remove_scratch(cls, request: ScratchRequest) -> None:
+        """The sink has gone with its process."""
+
+    def compare(self, manifest: Mapping[str, Any], guard: Guard) -> Comparison:
+        from databases.engines.http_service import compare
+
+        return compare.compare(self._drilled().sink, manifest)
+
+    @classmethod
+    def assertion_fault(cls, query: Any) -> str:
+        return assertion.fault_of(query)
+
+    def evaluate(self, query: Any, guard: Guard) -> int:
+        drilled = self._drilled()
+        return assertion.evaluate(drilled.sink.count, drilled.collections, query)
+
+    def _drilled(self) -> Drilled:
+        if self.drilled is None:
+            raise BackupError("Only what a drill has restored can be compared.", code="unsupported", permanent=True)
+        return self.drilled

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from databases.engines.base import Connection, secret
+from databases.engines.http_service import schema
 from databases.engines.http_service.urls import PLACEHOLDER, fault_of
 
 PEM = re.compile(r"\s*(-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----\s*)+", re.DOTALL)
@@ -53,6 +54,7 @@ class HttpOptions:
     max_pages: int = _option(100_000, "A collection with more pages fails.")
     timeout_s: int = _option(60, "Seconds to wait for a connection, an answer, and between its bytes.")
     ca: str = _option("", "Certificates of the authorities to trust (PEM text).")
+    schema: str = _option("", 'What records have to be when a drill restores them: {"users": JSON Schema}.')
 
 
 def names_in(collection: str) -> tuple[str, ...]:
@@ -78,6 +80,7 @@ def faults_of(connection: Connection, options: HttpOptions) -> dict[str, str]:
         **_auth_faults(connection, options),
         **_paging_faults(options),
         **_number_faults(options),
+        **_schema_faults(options),
     }
 
 
@@ -191,6 +194,11 @@ def _number_faults(options: HttpOptions) -> dict[str, str]:
         for name, (least, most) in _RANGES.items()
         if not least <= getattr(options, name) <= most
     }
+
+
+def _schema_faults(options: HttpOptions) -> dict[str, str]:
+    text = schema.fault_of(options.schema, names_in(options.collection))
+    return {"options.schema": text} if text else {}
 
 
 def _is_utf8(text: str) -> bool:
