@@ -24,6 +24,7 @@ SERVER = _(
 ALONE = {
     "postgres": _("A server that is thrown away"),
     "http": _("A receiver that is thrown away"),
+    "sqlite": _("A file that is thrown away"),
 }
 ROWS = 3  # empty ones, for further assertions
 
@@ -137,9 +138,7 @@ class ValueField(forms.CharField):
 
 
 def _assertion_fields(number: int, engine: str) -> dict[str, forms.Field]:
-    query_help = _(
-        "A question to what was restored, as docs/drills.md has it for {engine}. Empty: none."
-    )
+    query_help = _("A question to what was restored, as docs/drills.md has it for {engine}. Empty: none.")
     return {
         f"name_{number}": forms.CharField(max_length=200, required=False, label=_("Name")),
         f"query_{number}": forms.CharField(

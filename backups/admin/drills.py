@@ -57,6 +57,7 @@ class DrillAdmin(RunAdmin):
     def page_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
         return {
             **super().page_context(request, obj),
+            "phases": _phases(obj.report),
             "database_exists": Database.objects.filter(pk=obj.database_id).exists(),
             "report_url": self.address(obj, "report"),
             "json_url": reverse("api:drill-report", args=[obj.pk]),
@@ -75,10 +76,16 @@ class DrillAdmin(RunAdmin):
             "differences": _differences(said),
             "started_at": parse_datetime(said["drill"]["started_at"]),
             "backup_at": parse_datetime(said["backup"]["started_at"]),
-            "phases": [(dict(PHASES).get(name, name), seconds) for name, seconds in said["seconds"].items()],
+            "phases": _phases(said),
             "own_key": said["signed_by"] == key_id(),
         }
         return render(request, "backups/drill_report.html", context)
+
+
+def _phases(report: dict[str, Any]) -> list[tuple[Any, float]]:
+    """In their order, which not every database keeps."""
+    seconds = report.get("seconds", {})
+    return [(label, seconds[name]) for name, label in PHASES if name in seconds]
 
 
 def _differences(report: dict[str, Any]) -> list[dict[str, Any]]:
