@@ -58,6 +58,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
             "items": [
                 item("Users", "group", "auth_user_changelist", is_admin),
                 item("API keys", "key", "api_apikey_changelist", is_admin),
+                item("Recovery kit", "medical_services", "backups_kitdownload_changelist", is_admin),
             ],
         },
     ]

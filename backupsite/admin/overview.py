@@ -9,8 +9,11 @@ from django.utils import timezone
 
 from backups.models import Backup, Copy, Destination
 from backups.selectors import backups_with_copies
+from backups.services.recovery_kit import kit_is_taken
 from databases.models import Database
+from jobs.errors import BackupError
 from jobs.models import Status
+from jobs.roles import Role, role_of
 
 
 def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
@@ -30,5 +33,13 @@ def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "destinations": Destination.objects.count(),
         "default_destination": default.name if default else "",
         "latest": backups_with_copies()[:10],
+        "kit_wanted": role_of(request.user) >= Role.ADMIN and not _kit_is_taken(),
     }
     return context
+
+
+def _kit_is_taken() -> bool:
+    try:
+        return kit_is_taken()
+    except BackupError:
+        return False  # a secret does not open: taking the kit says which

@@ -5,6 +5,7 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from queue import Empty
 from typing import Any, cast
@@ -19,7 +20,9 @@ from kombu.exceptions import OperationalError
 from kombu.simple import SimpleQueue
 
 from backups.destinations import check_destination
-from backups.models import Destination, Overdue
+from backups.models import Backup, Destination, Overdue
+from backups.services.protect_self import SELF_ID
+from backups.services.recovery_kit import kit_is_taken
 from backups.services.schedule import unrecorded
 from backupsite.health.selectors import QUEUE_AGE, SEEN_WITHIN, oldest_runnable
 from backupsite.management.sealed import sealed_columns, tokens_of
@@ -36,6 +39,7 @@ from notifications.models import Channel, Ping
 OK, WARN, FAIL = "OK", "WARN", "FAIL"
 LOW_DISK, LITTLE_DISK = 100 << 20, 1 << 30  # bytes
 CLOCK_WARN_S, CLOCK_FAIL_S = 2.0, 30.0
+OWN_AGE = timedelta(days=2)
 START = "Start the site: manage.py serve."
 
 
@@ -181,6 +185,21 @@ def destinations() -> Found:
             yield WARN, f"{destination.pk}: {warning}", ""
 
 
+def recovery() -> Found:
+    """Could the site itself be brought back?"""
+    if kit_is_taken():
+        yield OK, "somebody took the recovery kit with the keys as they are", ""
+    else:
+        hint = "manage.py recovery_kit --output FILE, or Recovery kit in the admin; keep it away from this host."
+        yield WARN, "Nobody has taken the recovery kit with the keys and destinations as they are now.", hint
+    if not Database.objects.filter(pk=SELF_ID, built_in=True).exists():
+        yield OK, "the site does not back itself up", ""
+    elif Backup.objects.filter(database=SELF_ID, finished_at__gt=timezone.now() - OWN_AGE, status="completed").exists():
+        yield OK, "the site itself has a backup of the last two days", ""
+    else:
+        yield WARN, "The site itself has no backup of the last two days.", f"Look at the Database {SELF_ID!r}."
+
+
 def hooks() -> Found:
     allowed = settings.BACKUPSITE_HOOK_PROGRAMS
     yield OK, "on" if allowed else "off: BACKUPSITE_HOOK_PROGRAMS names no program", ""
@@ -227,5 +246,6 @@ CHECKS: dict[str, Callable[[], Found]] = {
     "schedules": schedules,
     "hooks": hooks,
     "destinations": destinations,
+    "recovery": recovery,
     "channels": channels,
 }
