@@ -33,7 +33,7 @@ PHASES = (
 @admin.register(Drill)
 class DrillAdmin(RunAdmin):
     body_template = "backups/drill_body.html"
-    phases = PHASES  # type: ignore[assignment]
+    phases = PHASES
     list_display = ("what", "state", "backup_label", "asked", "took", "origin")
     list_filter = (DatabaseFilter, ("status", ChoicesCheckboxFilter), ("trigger", ChoicesCheckboxFilter))
     search_fields = ("id", "backup_label", "database_name")

@@ -18,7 +18,7 @@ from jobs.templatetags.backupsite import badge, moment, span
 
 
 class RunAdmin(ReadOnlyJobAdmin):
-    list_filter = (("status", ChoicesCheckboxFilter),)
+    list_filter: Any = (("status", ChoicesCheckboxFilter),)
     list_filter_submit = True
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:

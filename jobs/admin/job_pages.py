@@ -20,7 +20,7 @@ class JobAdmin(PageAdmin):
 
     page_template = "backupsite/job_page.html"
     body_template: ClassVar[str]
-    phases: ClassVar[tuple[tuple[str, str], ...]]
+    phases: ClassVar[tuple[tuple[str, Any], ...]]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -32,7 +32,7 @@ class Options:
 
 class _PaperDump:
     extension = ".txt"
-    bytes_total_estimate = None
+    bytes_total_estimate: int | None = None
 
     def __init__(self, text: bytes) -> None:
         self._left = text
