@@ -18,10 +18,13 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from backups.copy_metrics import CopiesCollector
 from backups.metrics import BackupsCollector
 from jobs.metrics import JobsCollector
 from notifications.metrics import NotificationsCollector
 from packages.metrics import PackagesCollector
+
+COLLECTORS = (JobsCollector, BackupsCollector, CopiesCollector, PackagesCollector, NotificationsCollector)
 
 
 @require_safe
@@ -54,8 +57,8 @@ def _scrape() -> HttpResponse:
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     else:
         registry.register(_OneProcess())
-    for collector in (JobsCollector(), BackupsCollector(), PackagesCollector(), NotificationsCollector()):
-        registry.register(collector)
+    for collector in COLLECTORS:
+        registry.register(collector())
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 

@@ -1,5 +1,5 @@
-"""The admin of Databases, backups, restores, verifications and destinations."""
+"""The admin of Databases, backups, copies, restores, verifications and destinations."""
 
-from backups.admin import approvals, backups, databases, destinations, drills, runs
+from backups.admin import approvals, backups, copies, databases, destinations, drills, runs
 
-__all__ = ["approvals", "backups", "databases", "destinations", "drills", "runs"]
+__all__ = ["approvals", "backups", "copies", "databases", "destinations", "drills", "runs"]

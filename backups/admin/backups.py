@@ -13,6 +13,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
 from backups.admin.approvals import ask_through, asked_for
+from backups.admin.copies import CopiesOfBackupPages
 from backups.admin.drill_forms import DrillForm
 from backups.admin.filters import DatabaseFilter
 from backups.admin.restore_form import LabelForm, RestoreForm, VerifyForm
@@ -47,7 +48,7 @@ LOCK = mark_safe('<span class="material-symbols-outlined bks-mark" title="locked
 
 
 @admin.register(Backup)
-class BackupAdmin(JobAdmin):
+class BackupAdmin(CopiesOfBackupPages, JobAdmin):
     body_template = "backups/backup_body.html"
     phases = (("preflight", "Prepare"), ("dump", "Dump and store"), ("read_back", "Read back and compare"))
     list_display = ("what", "state", "asked", "stored", "took", "origin")
@@ -100,6 +101,7 @@ class BackupAdmin(JobAdmin):
     def page_routes(self) -> list[URLPattern]:
         return [
             *super().page_routes(),
+            *self.copy_routes(),
             self.form_route("verify", self.verify, Role.OPERATOR),
             self.form_route("drill", self.drill, Role.OPERATOR),
             self.form_route("restore", self.restore, Role.OPERATOR),
@@ -115,6 +117,7 @@ class BackupAdmin(JobAdmin):
         by_hand = stored and restore_by_hand(backup=obj, destination=stored.destination, key=stored.key)
         return {
             **super().page_context(request, obj),
+            **self.copy_context(obj, copies),
             "copies": copies,
             "database_exists": Database.objects.filter(pk=obj.database_id).exists(),
             "by_hand": by_hand,

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -14,13 +13,14 @@ from unfold.decorators import display
 
 from backups.admin.approvals import ask_through
 from backups.admin.database_drills import DrillPages
+from backups.admin.database_form import ProtectedForm
 from backups.admin.restore_form import SelectiveForm
 from backups.models import Backup, Destination
+from backups.protection import protections
 from backups.selectors import backups_with_copies, databases_with_states
 from backups.services.ask_approval import ask_to_delete_database
 from backups.services.protect import protect_database
 from backups.services.request import request_backup
-from databases.admin.form import DatabaseForm
 from databases.admin.pages import DatabasePages
 from databases.admin.words import words_of
 from databases.engines import registry
@@ -31,19 +31,6 @@ from databases.services.delete import delete_database
 from jobs.admin.pages import posted
 from jobs.errors import BackupError
 from jobs.templatetags.backupsite import badge, distance, moment, two_lines
-
-
-class ProtectedForm(DatabaseForm):
-    """With the destination, which the room of Databases does not know."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        default = Destination.objects.filter(is_default=True).first()
-        empty = f"The default ({default.name})" if default else "The default (there is none yet)"
-        choices = [("", empty), *Destination.objects.values_list("pk", "name")]
-        self.fields["destination"] = forms.ChoiceField(required=False, choices=choices)
-        if self.database and (placement := self.database.placements.first()):
-            self.initial["destination"] = placement.destination_id
 
 
 @admin.register(Database)
@@ -99,6 +86,7 @@ class DatabaseAdmin(DrillPages, DatabasePages):
         return {
             **super().page_context(request, obj),
             **self.drill_context(obj),
+            "protection": protections([obj])[0],
             "destination": placement.destination if placement else Destination.objects.filter(is_default=True).first(),
             "latest": latest,
             "back_up_url": self.address(obj, "back-up"),
@@ -153,8 +141,7 @@ class DatabaseAdmin(DrillPages, DatabasePages):
         title = f"Edit {existing}" if existing else f"Add a Database: {registry.engine_class(engine).label}"
 
         def save() -> Database:
-            chosen = form.cleaned_data["destination"]
-            values = {**form.values(), "destinations": [chosen] if chosen else []}
+            values = {**form.values(), "placements": form.placements()}
             return protect_database(database=row, values=values, create=existing is None)
 
         return self.form_page(request, form=form, save=save, existing=existing, title=title)

@@ -35,7 +35,7 @@ class DestinationForm(PageForm):
     def __init__(self, *args: Any, kind: str, destination: Destination | None = None, **kwargs: Any) -> None:
         self.kind = kind
         self.destination = destination
-        names = ["name", "is_default", "queue"]
+        names = ["name", "is_default", "off_site", "queue"]
         names += list(LOCAL) if kind == Destination.Kind.LOCAL else [*S3_PLACE, *S3_RIGHTS, *S3_OBJECTS, *S3_LOCK]
         if destination is None:
             names.insert(1, "id")
@@ -52,7 +52,7 @@ class DestinationForm(PageForm):
                 required=False, max_length=63, help_text="Never changes. Empty: one is made."
             )
         self.sections: tuple[Section, ...] = (
-            ("Destination", "", ("name", "id", "is_default", "queue")),
+            ("Destination", "", ("name", "id", "is_default", "off_site", "queue")),
             ("Folder", "", LOCAL),
             ("Bucket", "", S3_PLACE),
             ("Access", "", S3_RIGHTS),

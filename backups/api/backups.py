@@ -68,10 +68,8 @@ class BackupViewSet(
     search_fields = ("id", "database__id", "database_name", "label")
     ordering_fields = ("created_at", "started_at", "finished_at", "size", "original_size", "status", "database_name")
     ordering = ("-created_at",)
-    roles = dict.fromkeys(
-        ("create", "cancel", "verify", "restore", "drill", "copies", "change_copy", "download", "download_link"),
-        Role.OPERATOR,
-    )
+    runs = ("create", "cancel", "verify", "restore", "drill", "copies")
+    roles = dict.fromkeys((*runs, "change_copy", "delete_copy", "download", "download_link"), Role.OPERATOR)
     starts_job = frozenset({"create", "verify", "restore", "drill", "copies"})
 
     include_roles = {"data": Role.OPERATOR}

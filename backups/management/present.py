@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from backups.models import Backup
+from backups.models import Backup, Destination
 from backups.selectors import newest_backup
 from databases.models import Database
 from jobs.errors import BackupError
@@ -44,6 +44,17 @@ def find_database(reference: str) -> Database:
         permanent=True,
         hint=f"Use an id: {', '.join(database.pk for database in named) if named else known}.",
     )
+
+
+def find_destination(pk: str) -> Destination:
+    """Raises BackupError(code="unknown_destination")."""
+    found = Destination.objects.filter(pk=pk).first()
+    if found is None:
+        known = ", ".join(Destination.objects.order_by("pk").values_list("pk", flat=True)[:10]) or "none yet"
+        raise BackupError(
+            f"No Destination has the id {pk!r}.", code="unknown_destination", permanent=True, hint=f"There is: {known}."
+        )
+    return found
 
 
 def document(job: Job, **more: Any) -> dict[str, Any]:

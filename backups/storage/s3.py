@@ -249,7 +249,8 @@ class S3BackupStorage(ObjectStorage, S3Storage):  # type: ignore[misc]
         try:
             call(self.client.abort_multipart_upload, what=key, UploadId=upload_id, **self._where(key))
         except BackupError as error:
-            if s3_code(error.__cause__) != "NoSuchUpload":
+            # Of an upload that was completed some stores say that its key is gone: there is nothing to abort either.
+            if s3_code(error.__cause__) not in ("NoSuchUpload", "NoSuchKey"):
                 raise
             return False
         return True

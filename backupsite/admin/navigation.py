@@ -35,6 +35,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 item("Restores", "settings_backup_restore", "backups_restore_changelist"),
                 item("Drills", "fact_check", "backups_drill_changelist"),
                 item("Verifications", "verified", "backups_verification_changelist"),
+                item("Copies", "file_copy", "backups_copyjob_overview"),
                 item("Packages", "package_2", "packages_package_changelist"),
                 *([waiting] if settings.BACKUPSITE_FOUR_EYES else []),
                 item("Destinations", "hard_drive", "backups_destination_changelist"),

@@ -6,10 +6,9 @@ from django.core.management.base import CommandParser
 
 from backups.management.identity import add_identity_argument, read_identity
 from backups.management.job_command import JobCommand
-from backups.management.present import document, find_database
-from backups.models import Backup, Destination, Pick
+from backups.management.present import document, find_database, find_destination
+from backups.models import Backup, Pick
 from backups.services.request_drill import request_drill
-from jobs.errors import BackupError
 
 
 class Command(JobCommand):
@@ -41,20 +40,10 @@ class Command(JobCommand):
             backup=backup,
             database=None if backup else find_database(what),
             pick=pick,
-            destination=_destination(destination) if destination else None,
+            destination=find_destination(destination) if destination else None,
             server=find_database(server) if server else None,
             identity=read_identity(identity_file),
         )
         status = self.see_through(drill, here=here, no_wait=no_wait)
         self.show(drill, document(drill, backup_id=drill.backup_label, report=drill.report), json=json)
         return status
-
-
-def _destination(pk: str) -> Destination:
-    found = Destination.objects.filter(pk=pk).first()
-    if found is None:
-        known = ", ".join(Destination.objects.order_by("pk").values_list("pk", flat=True)) or "none yet"
-        raise BackupError(
-            f"No Destination has the id {pk!r}.", code="unknown_destination", permanent=True, hint=f"There is: {known}."
-        )
-    return found

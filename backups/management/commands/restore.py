@@ -7,7 +7,7 @@ from django.core.management.base import CommandParser
 
 from backups.management.identity import add_identity_argument, read_identity
 from backups.management.job_command import JobCommand
-from backups.management.present import document, find_backup, find_database
+from backups.management.present import document, find_backup, find_database, find_destination
 from backups.models import Backup
 from backups.services.restore import request_restore
 from databases.models import Database
@@ -29,6 +29,7 @@ class Command(JobCommand):
         )
         parser.add_argument("--include", action="append", default=[], metavar="NAME", help="Only this; repeatable.")
         parser.add_argument("--yes", action="store_true", help="Do not ask; for scripts.")
+        parser.add_argument("--destination", metavar="ID", help="Read the copy there; else the nearest good one.")
         add_identity_argument(parser)
 
     def run(
@@ -39,6 +40,7 @@ class Command(JobCommand):
         drop_existing: bool,
         delete_extra: bool,
         include: list[str],
+        destination: str | None,
         yes: bool,
         identity_file: str | None,
         here: bool,
@@ -63,6 +65,7 @@ class Command(JobCommand):
             delete_extra=delete_extra,
             include=include,
             identity=identity,
+            destination=find_destination(destination) if destination else None,
             consent=HOST,
         )
         status = self.see_through(restore, here=here, no_wait=no_wait)
