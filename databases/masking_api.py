@@ -31,7 +31,7 @@ class MaskingRuleSerializer(StrictSerializer):
 
 
 class MaskingSerializer(StrictSerializer):
-    rules = MaskingRuleSerializer(many=True, max_length=MOST)
+    rules = MaskingRuleSerializer(many=True, help_text=f"At most {MOST}.")
 
 
 class Masking(viewsets.GenericViewSet[Database]):

@@ -62,4 +62,5 @@ def address_of(database: Database) -> str:
 
 def masking_of(database: Database) -> list[dict[str, str]]:
     """Its rules as the engines take them."""
-    return list(database.masking_rules.values("item", "column", "method", "value"))
+    names = ("item", "column", "method", "value")
+    return [dict(zip(names, rule, strict=True)) for rule in database.masking_rules.values_list(*names)]

@@ -108,7 +108,7 @@ def _ask(
         action=action,
         subject_id=subject_id,
         target_id=target_id,
-        parameters=dict(parameters),
+        parameters=dict(parameters),  # type: ignore[misc]  # sealed by the field
         summary=summary,
         requested_by=user,
         requested_by_name=user.get_username(),

@@ -127,7 +127,7 @@ def _restore(row: Approval, parameters: Mapping[str, Any]) -> str:
 def _delete_backup(row: Approval, parameters: Mapping[str, Any]) -> str:
     backup = _found(Backup, row.subject_id)
     begin_deletion(backup=backup, consent=row.pk)  # the sweeper takes its objects
-    return backup.pk
+    return row.subject_id
 
 
 def _delete_database(row: Approval, parameters: Mapping[str, Any]) -> str:

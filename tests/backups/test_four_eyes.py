@@ -293,7 +293,8 @@ def test_delete_extra_is_a_loss_too(backup: Backup, staging: Database) -> None:
         request_restore(backup=backup, target=staging, confirm="staging", delete_extra=True)
     assert raised.value.code == "needs_approval"
     user = user_with("operator")
-    assert ask_to_restore(backup=backup, target=staging, confirm="staging", delete_extra=True, user=user)
+    approval = ask_to_restore(backup=backup, target=staging, confirm="staging", delete_extra=True, user=user)
+    assert "cleared of all else" in approval.summary
 
 
 def test_nobody_writes_an_approval(backup: Backup) -> None:

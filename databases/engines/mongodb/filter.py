@@ -57,8 +57,12 @@ class _Sifting(Archive):
                 begin, at = at, self._documents(block, at, self._current)
                 if self._passes and self._masked is None:
                     self.passed += block[begin:at]
-                elif self._passes and self._current is None:
+                elif self._passes and self._is_between():
                     self.passed += END
+
+    def _is_between(self) -> bool:
+        """Whether the next thing is the header of a block."""
+        return self._current is None
 
     def _begin_passing(self, members: tuple[Member, ...]) -> None:
         kept = [self._wanted(member) for member in members]
