@@ -10,6 +10,7 @@ from django.db import connection, transaction
 
 from backups.services.protect import protect_database
 from databases.models import Database
+from databases.services.consent import HOST
 from databases.services.delete import delete_database
 from databases.services.save import save_database
 from jobs.errors import BackupError
@@ -32,7 +33,7 @@ def protect_self() -> Database | None:
         database = Database.objects.select_for_update().filter(pk=SELF_ID).first()
         if not settings.BACKUPSITE_SELF_BACKUP:
             if database is not None and database.built_in:
-                delete_database(database=database)
+                delete_database(database=database, consent=HOST)
             return None
         if database is None:
             return _make()
