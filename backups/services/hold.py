@@ -7,6 +7,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 
+from backups.artefact import index_keys, sidecar_key
 from backups.models import Copy
 from backups.storage.base import ObjectStorage, Stored
 from jobs.errors import BackupError
@@ -47,7 +48,9 @@ def refuse_held(copy: Copy) -> None:
 
 def explain_refusal(copy: Copy, storage: ObjectStorage) -> None:
     """Raises BackupError(code="held") when the store refused because it holds the object, longer than was known."""
-    until = storage.held_until(copy.key, version_id=copy.version_id)
+    found = [storage.held_until(copy.key, version_id=copy.version_id)]
+    found += [storage.held_until(key) for key in (sidecar_key(copy.key), *index_keys(copy.key))]
+    until = max((at for at in found if at), default=None)
     if until and until > timezone.now():
         Copy.objects.filter(pk=copy.pk).update(retain_until=until)
         raise _held(copy, until)

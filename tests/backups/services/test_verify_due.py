@@ -230,7 +230,7 @@ def test_without_the_right_key_the_stored_bytes_are_compared(
     sample(records_service, 50)
     theirs, other = generate_identity()[0], generate_identity()[0]
     settings.BACKUPSITE_AGE_IDENTITIES = [other] if key == "another" else []
-    values = {"encryption": "age", "encryption_recipients": [recipient_of(theirs)]}
+    values: dict[str, Any] = {"encryption": "age", "encryption_recipients": [recipient_of(theirs)]}
     backup = back_up(register_service(records_service, options=OPTIONS, **values))
     assert backup.status == Status.COMPLETED
     Copy.objects.update(verified_at=days_ago(20))
