@@ -7,6 +7,7 @@ from secrets import token_hex
 import pytest
 
 from databases.engines.base import DumpRequest, RestoreRequest
+from databases.engines.proof import Mask
 from jobs.errors import BackupError
 from tests.contracts.engines import RecordingGuard, dump_of
 from tests.databases.engines.mongodb.conftest import as_user, content, engine_to
@@ -133,6 +134,13 @@ def test_a_dump_with_the_oplog_is_of_one_moment(tmp_path_factory: pytest.TempPat
             with target.client() as client:
                 entries = client.shop.entries.count_documents({})
                 total = client.shop.ledger.find_one({"_id": "total"})
+            rules = (Mask("shop.filler", "text", "null"),)
+            masking = RestoreRequest(guard=RecordingGuard(), drop_existing=True, masking=rules)
+            masked = engine_to(target).restore([dumped.source()], masking)
+            with target.client() as client:
+                unplayed = client.shop.entries.count_documents({})
+            assert unplayed < entries, "the oplog holds values as they were"
+            assert masked.masked == {"shop.filler.text": 4000} and any("oplog" in note for note in masked.notes)
             assert total is not None
             assert entries - total["sum"] in (0, 1), "one moment lies between an entry and its sum, or behind both"
             assert entries > dumped.manifest["counts"].get("shop.entries", 0), "nothing was written during the dump"
