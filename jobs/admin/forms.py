@@ -7,6 +7,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.template.loader import render_to_string
 from django.utils.datastructures import MultiValueDict
+from django.utils.functional import Promise
 from django.utils.safestring import SafeString
 from unfold import widgets
 
@@ -15,7 +16,7 @@ from jobs.errors import BackupError
 KEEP = object()  # a secret that the form leaves as it is
 REMOVE = ""
 
-Section = tuple[str, str, tuple[str, ...]]  # heading, introduction, names of fields
+Section = tuple[str | Promise, str | Promise, tuple[str, ...]]  # heading, introduction, names of fields
 
 
 class SecretWidget(forms.Widget):

@@ -3,7 +3,6 @@
 from typing import Any, ClassVar
 
 import django_filters
-from django.db.models import QuerySet
 from django.urls import reverse
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, viewsets
@@ -94,7 +93,7 @@ class ChannelViewSet(RoleOfActions, mixins.ListModelMixin, mixins.RetrieveModelM
     @action(**DETAIL_ACTION)
     def deliveries(self, request: Request, pk: str) -> Response:
         """The latest 50 messages, and what came of them."""
-        latest: QuerySet[Any] = self.get_object().deliveries.all()[:LATEST]
+        latest: Any = self.get_object().deliveries.all()[:LATEST]
         return Response(serializers.DeliverySerializer(latest, many=True).data)
 
     def _valid(self, channel: Channel | None = None, *, partial: bool = False) -> dict[str, Any]:

@@ -26,7 +26,9 @@ class EventSerializer(serializers.Serializer[Event]):
     database_id = serializers.CharField()
     message = serializers.CharField()
     hint = serializers.CharField()
-    data = serializers.DictField(help_text="Facts, such as `since` and `last_good_at`.")
+    data = serializers.DictField(  # type: ignore[assignment]  # the metaclass takes fields away
+        help_text="Facts, such as `since` and `last_good_at`."
+    )
     muted = serializers.SerializerMethodField()
     link = serializers.SerializerMethodField(help_text="Page of the subject; empty without BACKUPSITE_PUBLIC_URL.")
     created_at = serializers.DateTimeField()
@@ -90,7 +92,7 @@ class ChannelSerializer(StrictSerializer):
         return given
 
     def to_representation(self, instance: Channel) -> dict[str, Any]:
-        return dict(super().to_representation(_Flat(instance)))  # type: ignore[arg-type]  # reads like one
+        return dict(super().to_representation(_Flat(instance)))
 
 
 class _Flat:

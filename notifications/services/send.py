@@ -20,10 +20,11 @@ def send_delivery(delivery: Delivery) -> None:
             ping.send(delivery.ping.open_url(), delivery.signal, deadline=deadline, egress=egress())
         return
     assert delivery.channel is not None
-    send_message(delivery.channel, compose(delivery.message_id, list(delivery.events.all())))
+    message = compose(delivery.message_id, list(delivery.events.all()))
+    send_message(delivery.channel, message, seconds=SEND_S)
 
 
-def send_message(channel: Channel, message: Message, *, seconds: float = SEND_S) -> None:
+def send_message(channel: Channel, message: Message, *, seconds: float) -> None:
     """Raises BackupError."""
     secrets = unseal(channel.secrets)
     with Deadline(seconds) as deadline:

@@ -92,13 +92,16 @@ def mail_server(*, password: str = "") -> Iterator[MailServer]:
         async def handle_DATA(self, server: Any, session: Any, envelope: Envelope) -> str:  # noqa: N802
             if made.refuse:
                 return made.refuse
-            made.mails.append((envelope, message_from_bytes(bytes(envelope.content), policy=policy.default)))
+            assert isinstance(envelope.content, bytes)
+            made.mails.append((envelope, message_from_bytes(envelope.content, policy=policy.default)))
             return "250 taken"
 
     def authenticate(server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
         return AuthResult(success=(data.login, data.password) == (b"backups", password.encode()), handled=False)
 
-    options = {"authenticator": authenticate, "auth_required": True, "auth_require_tls": False} if password else {}
+    options: dict[str, Any] = (
+        {"authenticator": authenticate, "auth_required": True, "auth_require_tls": False} if password else {}
+    )
     controller = Controller(Handler(), hostname="127.0.0.1", port=free_port(), **options)
     controller.start()
     made.port = controller.port

@@ -21,7 +21,8 @@ def recorded() -> Iterator[tuple[str, str]]:
     """(where, kind) of each call of record_event; of a composed kind what it begins with, and a star."""
     for room in ROOMS:
         for path in (HERE / room).rglob("*.py"):
-            for node in ast.walk(ast.parse(path.read_text())):
+            text = path.read_text()
+            for node in ast.walk(ast.parse(text)) if "record_event(" in text else ():
                 if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "record_event":
                     [kind] = [keyword.value for keyword in node.keywords if keyword.arg == "kind"]
                     yield from ((f"{path.relative_to(HERE)}:{node.lineno}", word) for word in words(kind))
@@ -32,7 +33,7 @@ def words(node: ast.expr) -> list[str]:
         return words(node.body) + words(node.orelse)
     if isinstance(node, ast.JoinedStr):
         first = node.values[0]
-        return [f"{first.value if isinstance(first, ast.Constant) else ''}*"]
+        return [f"{str(first.value) if isinstance(first, ast.Constant) else ''}*"]
     return [str(node.value)] if isinstance(node, ast.Constant) else []
 
 

@@ -1,6 +1,7 @@
 """Who is told of what: rules, good news, collecting, mutes."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -92,7 +93,7 @@ def test_while_a_channel_is_away_its_messages_do_not_pile_up(post: Post, hook: R
     ],
 )
 def test_what_is_muted_is_recorded_and_told_to_nobody(
-    post: Post, hook: Receiver, scope: dict[str, str], muted: set[str]
+    post: Post, hook: Receiver, scope: dict[str, Any], muted: set[str]
 ) -> None:
     post.webhook(hook)
     row = mute(**scope, until=timezone.now() + timedelta(hours=1), reason="works")
