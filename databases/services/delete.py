@@ -5,6 +5,7 @@ from django.db import transaction
 from databases.models import Database
 from databases.services.beat import keep_in_step
 from databases.services.consent import require_consent
+from notifications.models import Ping
 
 
 def delete_database(*, database: Database, consent: str = "") -> None:
@@ -14,4 +15,5 @@ def delete_database(*, database: Database, consent: str = "") -> None:
         what = f"Deleting the Database {database.name} ({pk})"
         require_consent(consent=consent, what=what, subject_id=pk, database_id=pk)
         database.delete()
+        Ping.objects.filter(database_id=pk).delete()
         keep_in_step(database_id=pk)
