@@ -90,7 +90,8 @@ def _explained(databases: Iterable[Database]) -> Outcome:
 
 def _remove(expired: list[str]) -> int:
     """Removes what is to go; how many of these backups still have objects afterwards."""
-    remove_deleting()
+    while remove_deleting():
+        pass  # a round ends after some seconds, for the sweeper's sake
     waiting = set(Backup.objects.filter(status=Status.DELETING, expiring=True).values_list("pk", flat=True))
     return len(waiting.intersection(expired))
 
