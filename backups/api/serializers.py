@@ -6,7 +6,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from backups.api.common import destination_of
-from backups.models import Backup, Copy, Destination
+from backups.models import Backup, Copy, Destination, Verification
 from backups.pipeline.keys import valid_identity
 from databases.models import Compression, Encryption
 from jobs.api import JobSerializer, StrictSerializer
@@ -186,6 +186,7 @@ class RestoreSerializer(RunSerializer):
 
 
 class VerificationSerializer(RunSerializer):
+    trigger = serializers.ChoiceField(choices=Verification.Trigger.choices, read_only=True)
     destination = serializers.CharField(
         source="destination_id", read_only=True, allow_null=True, help_text="Of the copy; null: every copy."
     )

@@ -63,7 +63,8 @@ def _remove(copies: Iterable[PackageCopy]) -> int:
         except (BackupError, OSError) as error:
             if not (isinstance(error, BackupError) and error.permanent):
                 silent.add(copy.destination_id)
-            logger.warning("%s stays until its destination answers: %s", copy.key, error)
+            if str(error)[:2000] != copy.error:
+                logger.warning("%s stays for now: %s", copy.key, error)
             PackageCopy.objects.filter(pk=copy.pk).update(error=str(error)[:2000])
     return removed
 

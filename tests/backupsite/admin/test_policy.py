@@ -23,6 +23,8 @@ FORM = {
     "keep_monthly": 12,
     "keep_yearly": 0,
     "failed_days": 30,
+    "verify_within_days": 30,
+    "drill_within_days": 0,
     "compression": "zstd",
 }
 
