@@ -34,19 +34,18 @@ class CopyForm(PageForm):
 
     sections = (("", "", ("destination", "source")),)
 
-    destination = forms.ModelChoiceField(queryset=Destination.objects.none(), label=gettext_lazy("Copy to"))
-    source = forms.ModelChoiceField(
-        queryset=Destination.objects.none(),
-        required=False,
-        label=gettext_lazy("Read from"),
-        empty_label=gettext_lazy("The nearest good copy"),
-    )
-
     def __init__(self, *args: Any, backup: Backup, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         stored = backup.copies.filter(state=Copy.State.STORED).values("destination")
-        self.fields["destination"].queryset = Destination.objects.exclude(pk__in=stored)
-        self.fields["source"].queryset = Destination.objects.filter(pk__in=stored)
+        self.fields["destination"] = forms.ModelChoiceField(
+            queryset=Destination.objects.exclude(pk__in=stored), label=_("Copy to")
+        )
+        self.fields["source"] = forms.ModelChoiceField(
+            queryset=Destination.objects.filter(pk__in=stored),
+            required=False,
+            label=_("Read from"),
+            empty_label=_("The nearest good copy"),
+        )
 
 
 class CopiesOfBackupPages(PageAdmin):
@@ -120,7 +119,7 @@ class CopyJobAdmin(RunAdmin):
     list_display = ("id", "state", "backup_label", "where", "asked", "took")
     list_filter = (("status", ChoicesCheckboxFilter), ("trigger", ChoicesCheckboxFilter))
     search_fields = ("id", "backup_label", "destination_label")
-    empty_hint = gettext_lazy("Name a second destination in a Database, or open a backup and choose Copy.")
+    empty_hint = "Name a second destination in a Database, or open a backup and choose Copy."
     search_help_text = gettext_lazy("Search by id, backup or destination")
 
     @display(description=gettext_lazy("To"), ordering="destination_label")

@@ -6,7 +6,7 @@ from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, PolymorphicProxySerializer, extend_schema
-from rest_framework import mixins, viewsets
+from rest_framework import mixins
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -56,9 +56,7 @@ RESTORING = PolymorphicProxySerializer(
 )
 
 
-class BackupViewSet(
-    RoleOfActions, mixins.ListModelMixin, mixins.RetrieveModelMixin, CopiesOfBackup, viewsets.GenericViewSet[Backup]
-):
+class BackupViewSet(RoleOfActions, mixins.ListModelMixin, mixins.RetrieveModelMixin, CopiesOfBackup):
     """Backups: runs that produced, or failed to produce, one artefact."""
 
     queryset = backups_with_copies()

@@ -15,7 +15,7 @@ from backups.api.common import DETAIL_ACTION, accepted, cancelled, destination_o
 from backups.api.filters import CopyJobFilters
 from backups.api.serializers import CopySerializer, RunSerializer
 from backups.api.streaming import Bytes
-from backups.models import Copy, CopyJob, Destination
+from backups.models import Backup, Copy, CopyJob, Destination
 from backups.protection import Protection, protections
 from backups.services.change_copy import delete_copy, lock_copy
 from backups.services.request_copy import request_copy
@@ -73,7 +73,7 @@ def asked_destination(request: Request) -> Destination | None:
     return destination_of(pk, field="destination") if pk else None
 
 
-class CopiesOfBackup(viewsets.GenericViewSet[Any]):
+class CopiesOfBackup(viewsets.GenericViewSet[Backup]):
     """The actions of a backup that concern its copies."""
 
     @extend_schema(request=CopyRequestSerializer, responses={202: CopyJobSerializer})

@@ -61,8 +61,8 @@ def ended(job: CopyJob) -> None:
     """The attempt's copy follows its outcome, in the same transaction."""
     own = Copy.objects.filter(backup=job.backup_id, destination=job.destination_id, state=Copy.State.WRITING)
     if job.status == Status.COMPLETED:
-        newest = own.order_by("-attempt").values_list("pk", flat=True).first()
-        own.filter(pk=newest).update(state=Copy.State.STORED, verified_at=job.finished_at, upload_id="")
+        for copy in own.order_by("-attempt")[:1]:
+            own.filter(pk=copy.pk).update(state=Copy.State.STORED, verified_at=job.finished_at, upload_id="")
         add("backupsite_copied_bytes", job.bytes_done, destination=job.destination_label)
     own.update(state=Copy.State.DELETING)
     if job.status == Status.SCHEDULED:

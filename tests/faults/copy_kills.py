@@ -40,7 +40,7 @@ from jobs.services.sweep import end_lost, promote  # noqa: E402
 
 MIB = 1 << 20
 SIZE = 20 * MIB  # two parts of a multipart upload
-LARGE = 256 * MIB
+LARGE = 160 * MIB
 
 
 def die(*args: Any, **values: Any) -> None:
@@ -61,17 +61,22 @@ def die_after(count: int, method: Callable[..., int]) -> Callable[..., int]:
     return called
 
 
+def put(owner: Any, name: str, value: Any) -> None:
+    """For the rest of this process."""
+    setattr(owner, name, value)
+
+
 def kill_in(phase: str) -> None:
     if phase == "read":
-        copy_objects._Source.readinto = die_after(8 * MIB, copy_objects._Source.readinto)  # type: ignore[method-assign]
+        put(copy_objects._Source, "readinto", die_after(8 * MIB, copy_objects._Source.readinto))
     elif phase == "write":
-        copy_objects._Compared.readinto = die_after(18 * MIB, copy_objects._Compared.readinto)  # type: ignore[method-assign]
+        put(copy_objects._Compared, "readinto", die_after(18 * MIB, copy_objects._Compared.readinto))
     elif phase == "read_back":
-        copy.read_back = die  # type: ignore[assignment]
+        put(copy, "read_back", die)
     elif phase == "finish":
-        copy.sidecar_of = die  # type: ignore[assignment]
+        put(copy, "sidecar_of", die)
     elif phase == "complete":
-        run.complete = die  # type: ignore[assignment]
+        put(run, "complete", die)
 
 
 def in_a_child(job: CopyJob, phase: str = "") -> tuple[int, int]:
@@ -164,7 +169,8 @@ def main() -> None:
     )
     backup = stored_backup(source, SIZE)
     found = {
-        f"{target.pk} {phase}": murder(backup, source, target, phase) for target in targets for phase in asked["phases"]
+        f"{place} {phase}": murder(backup, source, Destination.objects.get(pk=place), phase)
+        for place, phase in asked["kills"]
     }
     json.dump({"kills": found, "memory": memory(source, targets[0])}, sys.stdout)
 

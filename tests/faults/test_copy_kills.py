@@ -13,7 +13,11 @@ from tests.servers.s3 import S3Server
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
-PHASES = ("read", "write", "read_back", "finish", "complete")
+# A bucket differs from a disk while it is written and in what an upload leaves behind.
+KILLS = (
+    *(("disk", phase) for phase in ("read", "write", "read_back", "finish", "complete")),
+    *(("bucket", phase) for phase in ("write", "read_back", "complete")),
+)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +47,7 @@ def found(tmp_path_factory: pytest.TempPathFactory, s3: S3Server) -> dict[str, A
     }
     done = subprocess.run(
         [sys.executable, "-m", "tests.faults.copy_kills"],
-        input=json.dumps({"destinations": places, "phases": PHASES}),
+        input=json.dumps({"destinations": places, "kills": KILLS}),
         check=False,
         capture_output=True,
         text=True,
@@ -55,12 +59,11 @@ def found(tmp_path_factory: pytest.TempPathFactory, s3: S3Server) -> dict[str, A
     return result
 
 
-@pytest.mark.parametrize("place", ["disk", "bucket"])
-@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize(("place", "phase"), KILLS)
 def test_a_kill_in_any_phase_of_a_copy_is_resolved(found: dict[str, Any], place: str, phase: str) -> None:
     kill = found["kills"][f"{place} {phase}"]
     assert kill["signal"] == 9
-    assert kill["left"] >= (0 if (place, phase) == ("bucket", "read") else 1), "the kill came while there was something"
+    assert kill["left"], "the kill came while something lay there"
     assert (kill["status"], kill["code"]) == ("scheduled", "worker_lost")
     assert (kill["stray"], kill["rows"]) == ([], [["first", "stored"]])
     assert (kill["then"], kill["same"], kill["source_same"]) == ("completed", True, True)

@@ -15,9 +15,11 @@ from backups.selectors import readable_copies, readers_of, stored_copy
 from backups.services.orphans import find_orphans
 from backups.services.prune import delete_backup
 from backups.services.request_copy import request_copy
+from backups.storage import files
 from databases.models import Database
 from jobs.errors import BackupError
 from jobs.models import Status
+from jobs.registry import kind_of
 from jobs.services.cancel import cancel_job
 from jobs.services.claim import claim
 from jobs.services.run import run_job
@@ -147,9 +149,7 @@ def test_what_no_source_can_give_is_stored_nowhere(room: Room, damage: str) -> N
 
 def test_bytes_that_change_on_the_way_are_caught_by_the_read_back(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fault 31, for copies."""
-    from backups.storage import local
-
-    write = local.write_all
+    write = files.write_all
 
     def flipping(fd: int, block: memoryview) -> None:
         changed = bytearray(block)
@@ -157,7 +157,7 @@ def test_bytes_that_change_on_the_way_are_caught_by_the_read_back(room: Room, mo
             changed[500] ^= 1
         write(fd, memoryview(changed))
 
-    monkeypatch.setattr(local, "write_all", flipping)
+    monkeypatch.setattr("backups.storage.local.write_all", flipping)
     job = copied(room, room.second)
     assert (job.status, job.error_code) == (Status.FAILED, "readback_mismatch")
     assert room.files(room.second) == []
@@ -218,8 +218,6 @@ def test_a_waiting_copy_ends_with_its_backup_and_a_running_one_holds_it(room: Ro
     job = request_copy(backup=room.backup, destination=room.second)
     assert readers_of(room.backup) == []
     other = request_copy(backup=room.backup, destination=room.third)
-    from jobs.registry import kind_of
-
     lease = claim(kind=kind_of("copy"), job_id=other.pk, worker="test")
     assert lease is not None
     assert readers_of(room.backup) == [other.pk]
