@@ -79,7 +79,8 @@ class Findings:
         """The first thing that is not as it should be, in a sentence; empty when all agrees."""
         if self.comparison and self.comparison.total:
             first = told(self.comparison.differences[0]) if self.comparison.differences else ""
-            return f"{self.backup.pk} differs in {self.comparison.total} places: {first}"
+            total = self.comparison.total
+            return f"{self.backup.pk} differs in {total} {'place' if total == 1 else 'places'}: {first}"
         failed = [one for one in self.assertions if not one["ok"]]
         if not failed:
             return ""

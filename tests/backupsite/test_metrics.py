@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 import yaml
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -145,12 +147,17 @@ def test_what_was_counted_stays_counted_when_its_rows_are_gone(opened: None) -> 
     assert found["backupsite_retention_deletions_total", frozenset({("engine", "s3")})] == 5
 
 
-def test_a_scrape_takes_the_same_queries_for_many_databases(opened: None, django_assert_max_num_queries: Any) -> None:
+def test_a_scrape_takes_the_same_queries_for_many_databases(opened: None) -> None:
     destination = make_destination()
-    for number in range(30):
-        make_backup(make_database(f"db-{number}"), destination=destination)
-    with django_assert_max_num_queries(32):
-        assert Client().get("/metrics").status_code == 200
+
+    def queries(first: int, last: int) -> int:
+        for number in range(first, last):
+            make_backup(make_database(f"db-{number}"), destination=destination)
+        with CaptureQueriesContext(connection) as asked:
+            assert Client().get("/metrics").status_code == 200
+        return len(asked)
+
+    assert queries(0, 2) == queries(2, 30)
 
 
 def test_names_and_other_free_text_are_no_labels(opened: None) -> None:
@@ -188,6 +195,7 @@ def test_rules_and_dashboard_ask_for_nothing_that_is_not_there(opened: None, fil
     make_backup(make_database(schedule="0 3 * * *"), destination=make_destination(), proven_at=timezone.now())
     Slot.objects.create(database_id="shop", due_at=timezone.now(), outcome=Slot.Outcome.REQUESTED)
     Overdue.objects.create(database_id="shop", due_at=timezone.now(), since=timezone.now())
+    DrillOverdue.objects.create(database_id="shop", since=timezone.now())
     Destination.objects.update(looked_at=timezone.now())
     for name in ("backupsite_backup_duration_seconds", "backupsite_backup_size_bytes"):
         observe(name, 1, bounds=SECONDS, engine="s3", status="completed")

@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from backups.models import Backup, Drill, DrillOverdue, DrillPlan, DrillSlot
 from backups.services.drill_overdue import tell_drill_overdue
 from backups.services.drill_schedule import ensure_drill_slots
+from backups.services.forget_slots import forget_old_slots
 from backups.services.save_drill_plan import save_drill_plan
 from databases.engines import registry
 from databases.models import Database, Policy
@@ -137,6 +138,14 @@ def test_a_fleet_is_looked_at_in_a_constant_number_of_queries(nightly: Database,
         DrillPlan.objects.create(database=database, schedule="0 3 * * *", scheduled_since=DUE + timedelta(seconds=1))
         Drill.objects.create(database=database, database_name="x", backup_label="x")
     assert [queries(step) for step in (ensure_drill_slots, tell_drill_overdue, ring_waiting)] == few
+
+
+def test_old_slots_are_forgotten_but_for_the_newest(nightly: Database, clock: Clock) -> None:
+    for days in (500, 450, 10):
+        DrillSlot.objects.create(database=nightly, due_at=DUE - days * DAY, outcome="skipped")
+    assert forget_old_slots() == 2
+    clock(DUE + 600 * DAY)
+    assert forget_old_slots() == 0 and DrillSlot.objects.count() == 1
 
 
 # Overdue

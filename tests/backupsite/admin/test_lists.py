@@ -12,13 +12,13 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from backups.admin.filters import DatabaseFilter
-from backups.models import Backup, Copy, Destination, Restore, Verification
+from backups.models import Backup, Copy, Destination, Drill, Restore, Verification
 from databases.models import Database
 
 LogIn = Callable[[str], Client]
 
 LISTS = ["/admin/", "/admin/databases/database/", "/admin/backups/backup/", "/admin/backups/destination/"]
-LISTS += ["/admin/backups/restore/", "/admin/backups/verification/"]
+LISTS += ["/admin/backups/restore/", "/admin/backups/verification/", "/admin/backups/drill/"]
 
 
 def _fill(count: int) -> None:
@@ -46,6 +46,7 @@ def _fill(count: int) -> None:
     )
     few = backups[:20]
     Restore.objects.bulk_create([Restore(backup=b, backup_label=b.pk, target=b.database) for b in few])
+    Drill.objects.bulk_create([Drill(backup=b, backup_label=b.pk, database=b.database) for b in few])
     Verification.objects.bulk_create([Verification(backup=b, backup_label=b.pk) for b in few])
 
 

@@ -16,9 +16,9 @@ from jobs.models import Status
 LogIn = Callable[[str], Client]
 MakeBackup = Callable[..., Backup]
 
-OPERATOR = ["back-up", "check", "verify", "restore", "cancel"]
+OPERATOR = ["back-up", "check", "verify", "drill", "drill-now", "restore", "cancel"]
 ADMIN = ["lock", "unlock", "label", "backup-delete", "edit", "delete", "add", "destination-edit", "destination-delete"]
-ADMIN += ["destination-add", "user-add", "user", "key-add", "key-revoke"]
+ADMIN += ["drill-plan", "destination-add", "user-add", "user", "key-add", "key-revoke"]
 
 
 @pytest.fixture
@@ -33,6 +33,9 @@ def actions(make_backup: MakeBackup, shop: Database, disk: Destination) -> dict[
         "back-up-selective": "/admin/databases/database/shop/back-up-selective/",
         "check": "/admin/databases/database/shop/check/",
         "verify": f"{backup}/verify/",
+        "drill": f"{backup}/drill/",
+        "drill-now": "/admin/databases/database/shop/drill/",
+        "drill-plan": "/admin/databases/database/shop/drill-plan/",
         "restore": f"{backup}/restore/",
         "cancel": f"/admin/backups/backup/{waiting.pk}/cancel/",
         "lock": f"{backup}/lock/",
