@@ -33,9 +33,13 @@ class Refused:
 
 @dataclass
 class Adoption:
-    """What one Destination gave. `databases` counts the new backups by Database id; `refused` are the first of them."""
+    """What one Destination gave. `databases` counts the new backups by Database id; `refused` are the first of them.
+
+    `error` says why it could not be read to its end; it is empty when it was.
+    """
 
     destination: str
+    error: str = ""
     sidecars: int = 0
     known: int = 0
     backups: int = 0
@@ -71,7 +75,7 @@ class _Known:
 def adopt(*, destinations: Sequence[Destination], dry_run: bool = False) -> list[Adoption]:
     """Twice is the same as once. What further destinations hold of the same backups becomes further copies.
 
-    Nothing is written to a store. Raises BackupError when one does not answer; what was read until then stays.
+    Nothing is written to a store. One that does not answer, lost with its machine say, holds up no other.
     """
     run = _Run(dry_run)
     for destination in destinations:
@@ -92,10 +96,14 @@ class _Run:
         self._would: dict[str, _Known] = {}  # of a dry run, what the rows would be
 
     def read(self, destination: Destination) -> None:
-        adoption, storage = Adoption(destination.pk), open_storage(destination)
+        adoption = Adoption(destination.pk)
         self.adoptions.append(adoption)
-        for page in _pages(_listed(storage)):
-            self._take(adoption, destination, storage, page)
+        try:
+            storage = open_storage(destination)
+            for page in _pages(_listed(storage)):
+                self._take(adoption, destination, storage, page)
+        except BackupError as error:
+            adoption.error = str(error)
 
     def retry(self) -> bool:
         """Those whose parents have come meanwhile; whether there were any."""

@@ -37,9 +37,11 @@ class Command(OperatorCommand):
             for one in adoptions:
                 self._show(one, "would be adopted" if dry_run else "adopted")
             self._say_what_next(adoptions)
-        return FAILED if any(one.refusals for one in adoptions) else DONE
+        return FAILED if any(one.refusals or one.error for one in adoptions) else DONE
 
     def _show(self, one: Adoption, done: str) -> None:
+        if one.error:
+            self.fault(f"{one.destination}: {one.error}")
         self.stdout.write(
             f"{one.destination}: {one.sidecars} sidecars; {one.backups} backups and {one.copies} further copies "
             f"{done}, {one.known} known already, {one.refusals} refused"

@@ -320,6 +320,18 @@ def test_the_command_tells_refuses_and_ends_honestly(disk: Destination, capsys: 
     assert ended.value.code == 2
 
 
+def test_a_destination_that_is_lost_holds_up_no_other(disk: Destination, tmp_path: Path) -> None:
+    lost = local_destination(tmp_path / "lost", id="another", is_default=False)
+    shutil.rmtree(lost.path)
+    put(disk, FULL, body(FULL))
+    first, second = adopt(destinations=[lost, disk])
+    assert "is not a folder" in first.error
+    assert (second.backups, second.error) == (1, "")
+    with pytest.raises(SystemExit) as ended:
+        call_command("adopt")
+    assert ended.value.code == 1
+
+
 def test_keys_that_the_site_gives_are_read_back() -> None:
     backup = Backup(pk="bkp_0a1b2c3d4e5f", database_id="db_a1-b")
     at = parts_of(FULL)
