@@ -74,10 +74,11 @@ _ALL = (
     _warning("security.approval_requested", "Something dangerous waits for a second person."),
     _info("security.approval_approved", "A second person agreed to something dangerous."),
     _info("security.approval_refused", "A second person refused something dangerous."),
+    _info("security.approval_withdrawn", "Who asked for something dangerous took it back."),
+    _error("security.approval_failed", "Something dangerous was agreed to and could not be done."),
     _info("security.approval_expired", "Nobody agreed in time to something dangerous."),
     _warning("security.approval_bypassed", "Something dangerous was done on the host, without a second person."),
     _warning("security.masking_changed", "The masking rules of a Database were changed."),
-    _warning("security.masking_changed", "Masking rules of a Database were changed."),
     _warning("kit.downloaded", "The recovery kit was downloaded."),
 )
 KINDS = {kind.name: kind for kind in _ALL}
