@@ -139,7 +139,9 @@ class BackupAdmin(CopiesOfBackupPages, JobAdmin):
         form = VerifyForm(posted(request), backup=backup)
         if request.method == "POST" and form.is_valid():
             verification = form.save_through(
-                lambda: request_verification(backup=backup, identity=form.identity(), user=request.user)
+                lambda: request_verification(
+                    backup=backup, identity=form.identity(), destination=form.copy_at(), user=request.user
+                )
             )
             if verification is not None:
                 messages.success(request, f"{verification.pk} reads every copy of {backup.pk} again.")

@@ -1,12 +1,15 @@
 """Forms that ask for a restore, a verification, or a part of a Database."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.conf import settings
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from backups.models import Backup
+from backups.models import Backup, Copy, Destination
 from backups.selectors import collections_of
 from databases.admin.words import words_of
 from databases.engines import registry
@@ -34,8 +37,27 @@ class KeyForm(PageForm):
         return "" if given is KEEP else given
 
 
-class VerifyForm(KeyForm):
-    sections = (("Key", "", ("identity",)),)
+class CopyChoiceForm(KeyForm):
+    """Asks which copy is read, where there is more than one."""
+
+    any_copy: ClassVar[str | Promise]
+
+    def __init__(self, *args: Any, backup: Backup, **kwargs: Any) -> None:
+        super().__init__(*args, backup=backup, **kwargs)
+        places = Destination.objects.filter(copies__backup=backup, copies__state=Copy.State.STORED).distinct()
+        if places.count() > 1:
+            self.fields["destination"] = forms.ModelChoiceField(
+                queryset=places, required=False, label=_("Copy at"), empty_label=self.any_copy
+            )
+
+    def copy_at(self) -> Destination | None:
+        chosen: Destination | None = self.cleaned_data.get("destination")
+        return chosen
+
+
+class VerifyForm(CopyChoiceForm):
+    sections = (("What", "", ("destination", "identity")),)
+    any_copy = gettext_lazy("every copy")
 
 
 class LabelForm(PageForm):
@@ -87,15 +109,16 @@ def _restorable(backup: Backup, *, include: Sequence[str] = (), delete_extra: bo
     return True
 
 
-class RestoreForm(KeyForm):
+class RestoreForm(CopyChoiceForm):
     """The target's id is typed again: a restore writes into it."""
 
     sections = (
         ("Where to", "", ("target", "drop_existing", "delete_extra")),
-        ("What", "", ("include", "identity")),
+        ("What", "", ("include", "destination", "identity")),
         ("Confirm", "", ("confirm",)),
     )
 
+    any_copy = gettext_lazy("the nearest good one")
     target = forms.ModelChoiceField(queryset=Database.objects.none(), empty_label="Choose a Database")
     drop_existing = forms.BooleanField(
         required=False,
@@ -141,4 +164,5 @@ class RestoreForm(KeyForm):
             "delete_extra": data.get("delete_extra", False),
             "confirm": data["confirm"],
             "identity": self.identity(),
+            **({"destination": place} if (place := self.copy_at()) else {}),
         }

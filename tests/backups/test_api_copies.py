@@ -182,6 +182,15 @@ def test_the_admin_copies_locks_and_deletes(backup: Backup, places: list[Destina
         assert browser("operator").post(f"{page}/delete-copy/", {"copy": number}).status_code == 404
 
 
+def test_the_admin_asks_which_copy_is_read_where_there_is_a_choice(copied: Backup) -> None:
+    page = f"/admin/backups/backup/{copied.pk}"
+    assert "Copy at" in browser("operator").get(f"{page}/restore/").content.decode()
+    browser("operator").post(f"{page}/verify/", {"destination": "far"})
+    assert copied.verifications.get().destination_id == "far"
+    copied.copies.filter(destination="far").delete()
+    assert "Copy at" not in browser("operator").get(f"{page}/restore/").content.decode()
+
+
 def test_the_admin_shows_each_database_against_3_2_1(copied: Backup) -> None:
     place_database(database=copied.database, destination_ids=["near", "far"], retention_days={"near": 7})
     listed = browser("viewer").get("/admin/backups/copyjob/3-2-1/").content.decode()
