@@ -5,7 +5,6 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.conf import settings
-from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -40,7 +39,7 @@ class KeyForm(PageForm):
 class CopyChoiceForm(KeyForm):
     """Asks which copy is read, where there is more than one."""
 
-    any_copy: ClassVar[str | Promise]
+    any_copy: ClassVar[Any]  # a text that is translated late
 
     def __init__(self, *args: Any, backup: Backup, **kwargs: Any) -> None:
         super().__init__(*args, backup=backup, **kwargs)
