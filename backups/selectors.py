@@ -113,7 +113,9 @@ def backups_being_read() -> set[str]:
 
 
 def _readings() -> list[QuerySet[Any]]:
-    own: list[QuerySet[Any]] = [model._default_manager.filter(status__in=OPEN) for model in (Restore, Verification, Drill)]
+    own: list[QuerySet[Any]] = [
+        model._default_manager.filter(status__in=OPEN) for model in (Restore, Verification, Drill)
+    ]
     # Copies that wait for a destination may do so for days: they hold nothing, and end with their backup.
     own.append(CopyJob.objects.filter(status=Status.IN_PROGRESS))
     return [*(runs.values_list("backup_id", "pk") for runs in own), *readers()]

@@ -18,7 +18,8 @@ from notifications.services.deliver import Postman, deliver_once
 
 logger = logging.getLogger(__name__)
 
-SLICED = ("slots", "overdue", "drill_slots", "drill_overdue")  # steps that do a slice of much work; while they find some, rounds follow at once
+# Steps that do a slice of much work: while they find some, rounds follow at once.
+SLICED = ("slots", "overdue", "drill_slots", "drill_overdue")
 TICK_S = 0.2
 DELIVER_S = 1.0  # between looks at the outbox
 
