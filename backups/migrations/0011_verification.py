@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             "copy",
             models.Index(
-                condition=models.Q(("state", "stored")),
+                condition=models.Q(("state", "stored"), models.Q(("readback", "checksum"), _negated=True)),
                 fields=["destination", "verified_at"],
                 name="backups_copies_unread",
             ),

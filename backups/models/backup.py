@@ -133,8 +133,10 @@ class Copy(models.Model):
             # Without it SQLite, which keeps no statistics, looks for a backup's good copies among all that are good.
             models.Index(fields=["backup", "state", "destination"], name="backups_copies_of_backup"),
             models.Index(  # the longest unread of a destination
-                fields=["destination", "verified_at"], name="backups_copies_unread", condition=Q(state="stored")
-            )
+                fields=["destination", "verified_at"],
+                name="backups_copies_unread",
+                condition=Q(state="stored") & ~Q(readback="checksum"),  # as `verify_due.readable` has it
+            ),
         ]
         constraints = [
             models.UniqueConstraint(fields=["backup", "destination", "attempt"], name="backups_copy_once_per_attempt")
