@@ -1,6 +1,7 @@
 """Drills: whatever happens, the scratch target goes, the row says what came of it, and the report is kept."""
 
 import json
+import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -341,6 +342,6 @@ def test_what_a_killed_attempt_has_left_is_removed_by_the_next_one(
 
 def test_a_scratch_of_a_running_drill_is_left_alone(backup: Backup) -> None:
     request_drill(backup=backup)
-    Drill.objects.update(scratch="bsdrill_mine_1", status=Status.IN_PROGRESS, worker="somebody:1")
+    Drill.objects.update(scratch="bsdrill_mine_1", status=Status.IN_PROGRESS, worker=f"{socket.gethostname()}:1")
     SHEETS["bsdrill_mine_1"] = b""
     assert remove_left_scratches() == 0 and scratches()

@@ -68,6 +68,9 @@ def test_jobs_take_an_idempotency_key(schema: Any) -> None:
         "/api/backups",
         "/api/backups/{id}/verify",
         "/api/backups/{id}/restore",
+        "/api/backups/{id}/copies",
+        "/api/backups/{id}/drill",
+        "/api/databases/{id}/drill",
         "/api/packages/create",
         *(f"/api/backup/{route}" for route in ("trigger", "database", "images")),
     }
