@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from django.db import transaction
 
 from backups.models import Backup, Copy
-from backups.services.index import require_index
+from backups.services.index import require_index, require_index_key
 from databases.engines.base import Engine
 from jobs.errors import BackupError
 from jobs.lease import Lease
@@ -73,6 +73,7 @@ def _unfit(chain: Sequence[Backup], engine: Engine, recipients: Sequence[str]) -
 
 def _index_fault(parent: Backup, engine: Engine) -> str:
     try:
+        require_index_key(parent)
         require_index(parent, needed=engine.needs_index)
     except BackupError as error:
         if error.code not in UNREADABLE:

@@ -113,6 +113,15 @@ def open_index(backup: Backup, *, identities: Sequence[str] = ()) -> Iterator[Re
         yield lines
 
 
+def require_index_key(backup: Backup) -> None:
+    """Raises BackupError(code="missing_key") where the index is encrypted and the row has no key: it was adopted."""
+    facts = _facts(backup)
+    if facts and facts["key"].endswith(".age") and not unseal(backup.index_identity):
+        raise BackupError(
+            "the key that opened it here was lost with the rows of the old site.", code="missing_key", permanent=True
+        )
+
+
 def require_index(backup: Backup, *, needed: bool = False, copy: Copy | None = None) -> None:
     """Reads the stored index, of `copy` where one is given; where there is none, that is a fault only if `needed`.
 

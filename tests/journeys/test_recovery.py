@@ -175,17 +175,11 @@ def test_from_the_bucket_and_the_age_key_alone_everything_is_listed_and_a_chain_
     images = s3.make_bucket()
     fill(s3, images, {"a": b"one", "b/c": b"two"})
     identity, recipient = generate_identity()
-    own = {"encryption": "age", "encryption_recipients": [recipient]}
+    own: dict[str, Any] = {"encryption": "age", "encryption_recipients": [recipient]}
     s3_destination(s3, s3_bucket)
     source = register_bucket(s3, images, id="images", **own)
-    made = [
-        room.back_up(source),
-        room.back_up(
-            register_service(
-                records_service, options={"records_path": "data.items", "pagination": "page"}, id="crm", **own
-            )
-        ),
-    ]
+    rows = {"records_path": "data.items", "pagination": "page"}
+    made = [room.back_up(source), room.back_up(register_service(records_service, options=rows, id="crm", **own))]
     for number in range(2):
         fill(s3, images, {"a": b"changed" + bytes(number), f"new/{number}": b"three"})
         made.append(room.back_up(source, type="incremental"))
