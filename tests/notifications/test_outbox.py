@@ -186,3 +186,16 @@ def test_old_events_go_and_what_waits_stays(post: Post, hook: Receiver, settings
     assert forget_old() > 0
     assert set(Event.objects.values_list("message", flat=True)) == {"old and waiting", "young"}
     assert forget_old() == 0
+
+
+def test_messages_of_a_rule_go_one_after_the_other(post: Post, hook: Receiver) -> None:
+    channel = post.webhook(hook)
+    post.event()
+    route_events()
+    first = outbox.claim(channel)
+    assert first is not None
+    outbox.failed(first, AWAY)
+    post.event()
+    route_events()
+    assert Delivery.objects.filter(state="waiting").count() == 2
+    assert outbox.claim(channel) is None  # the second one collects while the first one waits for its next attempt
