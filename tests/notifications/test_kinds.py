@@ -45,7 +45,7 @@ def test_every_kind_that_is_recorded_is_in_the_catalogue() -> None:
 
 def test_every_kind_of_the_catalogue_is_recorded_somewhere() -> None:
     """A rule for one that is not would be silent for ever."""
-    composed = tuple(kind.removesuffix("*") for _, kind in recorded() if kind.endswith(".*") or kind.endswith("_*"))
+    composed = tuple(kind.removesuffix("*") for _, kind in recorded() if kind.endswith((".*", "_*")))
     composed += ("channel.", "ping.")  # of a target's own family
     paths = (path for room in ROOMS for path in (HERE / room).rglob("*.py") if path.name != "kinds.py")
     text = "".join(path.read_text() for path in paths)
