@@ -70,9 +70,14 @@ def _notes(manifest: Mapping[str, Any], found: Contents) -> tuple[str, ...]:
 
 
 def assertion_fault(query: Any) -> str:
-    if not (isinstance(query, dict) and set(query) == {"sql"} and isinstance(query["sql"], str) and query["sql"]):
-        return 'Write it as {"sql": "SELECT ..."}: one query that gives one number or boolean.'
-    return ""
+    return "" if _sql(query) else 'Write a SELECT that gives one number or boolean, or {"sql": "SELECT ..."}.'
+
+
+def _sql(query: Any) -> str:
+    """Empty when it is none."""
+    if isinstance(query, dict):
+        query = query.get("sql") if set(query) == {"sql"} else ""
+    return query.strip() if isinstance(query, str) else ""
 
 
 def evaluate(path: Path, query: Any, guard: Guard) -> bool | int | float | None:
@@ -80,7 +85,7 @@ def evaluate(path: Path, query: Any, guard: Guard) -> bool | int | float | None:
     with reading(path, guard) as connection:
         connection.set_authorizer(lambda action, *_: sqlite3.SQLITE_OK if action in READS else sqlite3.SQLITE_DENY)
         try:
-            rows = connection.execute(query["sql"]).fetchmany(2)
+            rows = connection.execute(_sql(query)).fetchmany(2)
         except (sqlite3.Error, sqlite3.Warning) as error:
             guard.check()
             raise BackupError(

@@ -238,5 +238,7 @@ def test_assertions_are_answered_and_change_nothing(shop: Engine, tmp_path: Path
         assert raised.value.code == "assertion", sql
     assert content(shop.options.path) == before
     assert not (tmp_path / "made.sqlite3").exists()
-    for query in ({}, {"sql": ""}, {"sql": 1}, "SELECT 1", {"sql": "SELECT 1", "x": 1}):
+    assert shop.evaluate("SELECT count(*) FROM orders", RecordingGuard()) == 300, "a text is enough"
+    assert SqliteEngine.assertion_fault("SELECT 1") == ""
+    for query in ({}, {"sql": ""}, {"sql": 1}, " ", None, {"sql": "SELECT 1", "x": 1}):
         assert SqliteEngine.assertion_fault(query)
