@@ -25,7 +25,7 @@ from jobs.models import Status
 from notifications.models import Severity
 from notifications.services.record import record_event
 
-VARIABLES = ("BACKUPSITE_", "DATABASE_URL", "BROKER_URL")
+VARIABLES = ("BACKUPSITE_", "DATABASE_URL", "BROKER_URL")  # named in the kit, without what is in them
 ADDRESS = ("pk", "name", "kind", "path", "bucket", "prefix", "endpoint_url", "region", "addressing", "access_key", "ca")
 
 
@@ -75,9 +75,7 @@ def _text(current: str, by_name: str) -> str:
         "recipients": settings.BACKUPSITE_AGE_RECIPIENTS,
         "own": SELF_ID,
         "own_is_off": not settings.BACKUPSITE_SELF_BACKUP,
-        "variables": sorted(
-            name for name in os.environ if name.startswith(("BACKUPSITE_", "DATABASE_URL", "BROKER_URL"))
-        ),
+        "variables": sorted(name for name in os.environ if name.startswith(VARIABLES)),
     }
     return render_to_string("backups/recovery_kit.txt", context)
 

@@ -21,8 +21,6 @@ from packages.models import PackagePolicy
 from packages.selectors import package_policy
 from packages.services.save_policy import save_package_policy
 
-# What the file calls otherwise than the row does.
-DESTINATION_FIELDS = {"type": "kind", "default": "is_default"}
 POLICY_FIELDS = (
     *("schedule", "jitter_s", "paused", "blackouts", "failed_days", "compression"),
     *("retention_days", "max_backups", "keep_daily", "keep_weekly", "keep_monthly", "keep_yearly"),

@@ -18,10 +18,6 @@ class Uri:
     database: str = ""
     parameters: tuple[tuple[str, str], ...] = ()
 
-    @property
-    def first_host(self) -> str:
-        return self.hosts.split(",")[0]
-
     def having(self, *parameters: tuple[str, str]) -> "Uri":
         """With these parameters, in the place of those of the same name (which case does not tell apart)."""
         names = {name.lower() for name, _ in parameters}
