@@ -94,8 +94,13 @@ def stored_copy(backup: Backup, *, destination: Destination | None = None) -> Co
 
 
 def readers_of(backup: Backup) -> list[str]:
-    """Ids of open runs that read this backup, or are about to; it is held against deletion while there are any."""
-    return readers_by_backup([backup.pk]).get(backup.pk, [])
+    """Ids of open runs that read this backup or what builds on it, or are about to; while there are any it is held
+    against deletion, and so are its copies."""
+    chain, deeper = [backup.pk], [backup.pk]
+    while deeper:
+        deeper = list(Backup.objects.filter(parent__in=deeper).exclude(pk__in=chain).values_list("pk", flat=True))
+        chain += deeper
+    return [run for runs in readers_by_backup(chain).values() for run in runs]
 
 
 def readers_by_backup(ids: Sequence[str]) -> dict[str, list[str]]:

@@ -33,7 +33,7 @@ def register() -> None:
         JobKind(Verification.kind, Verification, verify.run_verification, verify.may_start, end_verification.ended)
     )
     register_kind(JobKind(Drill.kind, Drill, drill.run_drill, drill.may_start, drill.ended, drill.has_room))
-    register_kind(JobKind(CopyJob.kind, CopyJob, copy.run_copy, copy.may_start, copy.ended))
+    register_kind(JobKind(CopyJob.kind, CopyJob, copy.run_copy, copy.may_start, copy.ended, copy.has_room))
     register_sweep_step("slots", schedule.ensure_slots)
     register_sweep_step("overdue", overdue.tell_overdue)
     register_sweep_step("verify_due", verify_due.verify_due)

@@ -1,9 +1,11 @@
 """Lock a copy against the retention of its destination, and delete one by hand."""
 
 from django.db import transaction
+from django.utils import timezone
 
 from backups.models import Backup, Copy
 from backups.selectors import readers_of
+from backups.services.hold import until_words
 from backups.services.prune import remove_deleting_of
 from jobs.errors import BackupError
 from jobs.models import Status
@@ -11,7 +13,11 @@ from jobs.models import Status
 
 def lock_copy(*, copy: Copy, locked: bool) -> Copy:
     """Raises BackupError(code="wrong_state") while the copy is being deleted."""
-    if not Copy.objects.filter(pk=copy.pk).exclude(state=Copy.State.DELETING).update(locked=locked):
+    with transaction.atomic():
+        # Retention decides under the same lock: what is answered as locked is not taken a moment later.
+        Backup.objects.select_for_update().only("pk").get(pk=copy.backup_id)
+        changed = Copy.objects.filter(pk=copy.pk).exclude(state=Copy.State.DELETING).update(locked=locked)
+    if not changed:
         raise _wrong_state(f"The copy of {copy.backup_id} at {copy.destination_id} is being deleted.")
     copy.refresh_from_db()
     return copy
@@ -45,8 +51,13 @@ def copy_fault(copy: Copy, backup: Backup) -> str:
         return "is locked"
     if backup.locked:
         return "belongs to a locked backup"
-    if not backup.copies.filter(state=Copy.State.STORED).exclude(pk=copy.pk).exists():
+    if copy.retain_until and copy.retain_until > timezone.now():
+        return f"cannot be deleted: {until_words(copy.retain_until)}"  # marked already, it would be read no more
+    others = backup.copies.filter(state=Copy.State.STORED).exclude(pk=copy.pk)
+    if not others.exists():
         return "is the last good one: delete the backup instead"
+    if not others.filter(destination__fault="").exists():
+        return "is the last good one within reach: the destinations of the others cannot be used now"
     if readers := readers_of(backup):
         return f"may be read by {', '.join(readers)}"
     return ""

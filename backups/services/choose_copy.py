@@ -43,7 +43,7 @@ def choose_copy(
 
 def require_there(copy: Copy, backup: Backup) -> None:
     """Raises BackupError: object_missing, object_truncated, or what the destination says."""
-    found = open_storage(copy.destination).stat(copy.key)
+    found = open_storage(copy.destination).stat(copy.key, version_id=copy.version_id)
     if found is None:
         raise BackupError(f"{copy.key} is missing at {copy.destination_id}.", code="object_missing", permanent=True)
     if found.size != backup.size:

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import Error as DatabaseFault
 from django.db import transaction
-from django.db.models import DateTimeField, ExpressionWrapper
+from django.db.models import DateTimeField, Exists, ExpressionWrapper, OuterRef
 from django.db.models.functions import Now
 
 from backups.artefact import renumbered, sidecar_key
@@ -31,10 +31,19 @@ from notifications.services.record import record_event
 BACKOFF = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60))  # the last one again and again
 
 
-def may_start(job: CopyJob) -> bool:
+def has_room() -> bool:
     """Copies leave half of the site's room to everything else, however many of them wait."""
     running = CopyJob.objects.filter(status=Status.IN_PROGRESS).count()
     return running < max(1, max_parallel_jobs() // 2)
+
+
+def may_start(job: CopyJob) -> bool:
+    """A destination that has a copy running lets those go first that have none: a slow one takes not all the room."""
+    running = CopyJob.objects.filter(status=Status.IN_PROGRESS)
+    if not running.filter(destination=job.destination_id).exists():
+        return True
+    waiting = CopyJob.objects.filter(status=Status.PENDING, queue=job.queue).exclude(destination=job.destination_id)
+    return not waiting.filter(~Exists(running.filter(destination=OuterRef("destination")))).exists()
 
 
 def run_copy(job: CopyJob, lease: Lease) -> dict[str, Any]:

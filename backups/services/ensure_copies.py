@@ -115,13 +115,12 @@ def _request(lacking: QuerySet[Any], placements: Iterable[DatabaseDestination], 
     ended = jobs.filter(status__in=[Status.FAILED, Status.CANCELLED], finished_at__gt=now - AFTER_FAILURE)
     put_off = ended.filter(finished_at__gt=OuterRef("to_changed_at"))
     wanted = lacking.filter(~Exists(jobs.filter(status__in=OPEN)), ~Exists(put_off), to__in=list(room))
-    rows = wanted.order_by("-finished_at", "-pk").values_list("pk", "to", "damaged")
+    newest = wanted.order_by("-finished_at", "-pk")
     made = 0
-    for pk, place, damaged in rows[: sum(room.values())]:
-        if room[place] > 0:
+    for place, free in room.items():  # each by itself: one that lacks very many keeps no other waiting
+        for pk, damaged in newest.filter(to=place).values_list("pk", "damaged")[:free]:
             trigger = CopyJob.Trigger.REPLACEMENT if damaged else CopyJob.Trigger.PLACEMENT
             made += _requested(pk, place, trigger)
-            room[place] -= 1
     return made
 
 

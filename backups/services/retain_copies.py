@@ -24,7 +24,7 @@ def retain_copies(*, placement: DatabaseDestination, now: datetime) -> int:
 
 def _passed(placement: DatabaseDestination, now: datetime) -> QuerySet[Copy]:
     """A cheap choice of what has a chance to go."""
-    stored = Copy.objects.filter(state=Copy.State.STORED)
+    stored = Copy.objects.filter(state=Copy.State.STORED, destination__fault="")
     another = stored.filter(backup=OuterRef("backup")).exclude(pk=OuterRef("pk"))
     return stored.filter(
         Exists(another),
@@ -54,15 +54,16 @@ def _retain(pk: str, placement: DatabaseDestination, now: datetime) -> int:
 
 
 def _facts(backup: Backup, now: datetime) -> list[CopyFact]:
+    """A copy at a destination that cannot be used may be lost with it: it lets no other one go."""
     named = {row.destination_id: row for row in DatabaseDestination.objects.filter(database=backup.database_id)}
     return [
         CopyFact(
             id=copy.pk,
-            sound=copy.state == Copy.State.STORED,
+            sound=copy.state == Copy.State.STORED and not copy.destination.fault,
             retention_days=place.retention_days if place else None,
             position=place.position if place else UNNAMED,
             held=copy.locked or (copy.retain_until is not None and copy.retain_until > now),
         )
-        for copy in backup.copies.all()
+        for copy in backup.copies.select_related("destination")
         for place in [named.get(copy.destination_id)]
     ]

@@ -67,7 +67,10 @@ def run_verification(verification: Verification, lease: Lease) -> dict[str, Any]
     backup = verification.backup
     if backup is None or backup.status != Status.COMPLETED:
         raise BackupError("The backup is gone.", code="wrong_state", permanent=True)
-    readable = backup.copies.exclude(state__in=[Copy.State.WRITING, Copy.State.DELETING]).order_by("pk")
+    scheduled = verification.trigger == Verification.Trigger.SCHEDULE
+    # What is in quarantine is read for somebody who asks: a round would find it damaged again and again.
+    states = [Copy.State.STORED] if scheduled else [Copy.State.STORED, Copy.State.QUARANTINED]
+    readable = backup.copies.filter(state__in=states).order_by("pk")
     place = verification.destination
     copies = list(readable.filter(destination=place) if place else readable)
     if not copies:
@@ -79,7 +82,7 @@ def run_verification(verification: Verification, lease: Lease) -> dict[str, Any]
     report = []
     for copy in copies:
         try:
-            read = _read_scheduled if verification.trigger == Verification.Trigger.SCHEDULE else _read
+            read = _read_scheduled if scheduled else _read
             facts = {**read(backup, copy, identities, lease), **_index(backup, copy, lease)}
             _note_whole(copy, facts["checked"])
             report.append({"destination": copy.destination_id, "ok": True, **facts})

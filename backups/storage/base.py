@@ -117,8 +117,11 @@ class ObjectStorage(Storage):
         """
 
     @abstractmethod
-    def stat(self, key: str) -> StoredObject | None:
-        """None when there is no such object; an unreachable or unmounted Destination raises instead."""
+    def stat(self, key: str, *, version_id: str = "") -> StoredObject | None:
+        """None when there is no such object; an unreachable or unmounted Destination raises instead.
+
+        With `version_id` it is that version that is meant, as in `open_stream`.
+        """
 
     @abstractmethod
     def delete(self, name: str, *, version_id: str | None = None) -> None:

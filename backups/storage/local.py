@@ -153,7 +153,7 @@ class LocalStorage(ObjectStorage, FileSystemStorage):
         os.close(fd)
         raise BackupError(f"{key} is not a file.", code="object_missing", permanent=True)
 
-    def stat(self, key: str) -> StoredObject | None:
+    def stat(self, key: str, *, version_id: str = "") -> StoredObject | None:
         try:
             with self._folder(key) as (folder, name), translated(key):
                 found = os.stat(name, dir_fd=folder, follow_symlinks=False)

@@ -148,9 +148,10 @@ class S3BackupStorage(ObjectStorage, S3Storage):  # type: ignore[misc]
         ) as reader:
             yield reader
 
-    def stat(self, key: str) -> StoredObject | None:
+    def stat(self, key: str, *, version_id: str = "") -> StoredObject | None:
+        version: dict[str, Any] = {"VersionId": version_id} if version_id else {}
         try:
-            found = self._head(key)
+            found = self._head(key, **version)
         except BackupError as error:
             if error.code != "object_missing":
                 raise

@@ -23,20 +23,22 @@ def ring(job: Job) -> None:
 
 
 def ring_waiting(limit: int = 20) -> int:
-    """Rings the oldest pending jobs of every kind whose turn has come; returns how many.
+    """Rings the oldest pending jobs of every kind and queue whose turn has come; returns how many.
 
-    Those that still wait for their Database are passed over, or many of one would keep all others silent. A broker
-    that is away takes seconds for each message: the first one it does not take ends the round.
+    Those that still wait for their Database are passed over, or many of one would keep all others silent; so would
+    those of a host that is away. A broker that is away takes seconds for each message: the first one it does not take
+    ends the round.
     """
     rung = 0
     for kind in all_kinds():
         if not kind.has_room():
             continue
         pending = kind.model._default_manager.filter(status=Status.PENDING).order_by("created_at", "pk")
-        for job in islice(filter(kind.may_start, pending), limit):
-            if not _publish(kind.name, job.pk, job.queue):
-                return rung
-            rung += 1
+        for queue in pending.order_by("queue").values_list("queue", flat=True).distinct():
+            for job in islice(filter(kind.may_start, pending.filter(queue=queue)), limit):
+                if not _publish(kind.name, job.pk, job.queue):
+                    return rung
+                rung += 1
     return rung
 
 
