@@ -51,6 +51,12 @@ def databases_with_states() -> QuerySet[Database]:
     ).prefetch_related("placements")
 
 
+def last_proven_at(database_id: str | None) -> datetime | None:
+    """When a drill last proved a backup of it; None when none ever did."""
+    proven = Backup.objects.filter(database=database_id, proven_at__isnull=False)
+    return proven.order_by("-proven_at").values_list("proven_at", flat=True).first() if database_id else None
+
+
 def backups_with_copies() -> QuerySet[Backup]:
     """Backups with their copies, for lists: a constant number of queries, without the large columns."""
     return Backup.objects.defer("manifest").prefetch_related("copies")

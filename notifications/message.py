@@ -79,7 +79,11 @@ def _subject(events: Sequence[Event], counts: Counter[str]) -> str:
 
 def _line(event: Event) -> dict[str, Any]:
     kind = KINDS.get(event.kind)
-    facts = [(gettext("Since"), "since"), (gettext("Last good backup"), "last_good_at")]
+    facts = [
+        (gettext("Since"), "since"),
+        (gettext("Last good backup"), "last_good_at"),
+        (gettext("Last proven backup"), "last_proven_at"),
+    ]
     return {
         "event": event,
         "about": kind.description if kind else "",

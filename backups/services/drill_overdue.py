@@ -8,6 +8,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from backups.models import Backup, DrillOverdue, DrillPlan
+from backups.selectors import last_proven_at
 from databases.engines import registry
 from databases.models import Database
 from databases.selectors import site_policy
@@ -63,11 +64,11 @@ def _tell(database: Database, days: int, now: datetime) -> int:
             database_id=database.pk,
             message=f"No backup of {database.name} was proven by a drill within {days} days; {_last(database)}.",
             hint="Drill it now, or give its drills a schedule. What a drill says that failed is in its report.",
+            data={"last_proven_at": last_proven_at(database.pk)},
         )
     return 1
 
 
 def _last(database: Database) -> str:
-    proven = Backup.objects.filter(database=database, proven_at__isnull=False).order_by("-proven_at")
-    last = proven.values_list("proven_at", flat=True).first()
+    last = last_proven_at(database.pk)
     return f"the last one was at {last:%Y-%m-%d %H:%M} UTC" if last else "none ever was"

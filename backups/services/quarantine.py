@@ -19,12 +19,14 @@ def quarantine(*, copy: Copy, backup: Backup, error: BackupError) -> bool:
         rows = Copy.objects.filter(pk=copy.pk, state__in=[Copy.State.STORED, Copy.State.QUARANTINED])
         rows.update(state=Copy.State.QUARANTINED, error=error.message)
         DatabaseDestination.objects.filter(database=backup.database_id).update(looked_at=None)
+        good = backup.copies.filter(state=Copy.State.STORED).exclude(pk=copy.pk).count()
+        left = f"Good copies elsewhere: {good}." if good else "There is no other good copy of it."
         record_event(
             kind="verify.failed",
             severity=Severity.ERROR,
             subject_id=backup.pk,
             database_id=backup.database_id or "",
-            message=f"The copy of {backup.pk} at {copy.destination_id} is damaged: {error.message}",
+            message=f"The copy of {backup.pk} at {copy.destination_id} is damaged: {error.message} {left}",
             hint=error.hint,
         )
     return True

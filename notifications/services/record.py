@@ -23,8 +23,8 @@ def record_event(
 ) -> Event:
     """`kind` is a word of the catalogue, whose severity holds unless another is given.
 
-    `data` are facts for programs and for the message: `since` and `last_good_at` (times, or None for never) are shown
-    in words. No secret may be in any of it.
+    `data` are facts for programs and for the message: `since`, `last_good_at` and `last_proven_at` (times, or None for
+    never) are shown in words. No secret may be in any of it.
     """
     logger.info("%s", message, extra={"event": kind, "database": database_id})
     return Event.objects.create(
