@@ -41,6 +41,8 @@ class PostgresEngine(Engine):
     tools_hint: ClassVar[str] = "Install postgresql-client, or name its folder in BACKUPSITE_PG_BIN_DIRS."
     supports: ClassVar[frozenset[str]] = frozenset({"full", "selective", "restore", "drill", "masking"})
 
+    asker: Connection | None = None  # of a throw-away server: who answers assertions there
+
     @classmethod
     def tools(cls, settings: Mapping[str, Any]) -> tuple[str, ...]:
         return tuple(f"pg_dump, pg_restore, psql {client.text} in {client.folder}" for client in clients(settings))
@@ -100,7 +102,9 @@ class PostgresEngine(Engine):
     def scratch(cls, request: ScratchRequest) -> Iterator[Engine]:
         if request.server is None:
             with throwaway.throwaway(request) as connection:
-                yield cls(connection, PostgresOptions(), request.settings)
+                made = cls(connection, PostgresOptions(), request.settings)
+                made.asker = throwaway.asker(connection)
+                yield made
             return
         server = request.server
         with scratch.database(server.connection, server.options, request) as connection:
@@ -121,4 +125,4 @@ class PostgresEngine(Engine):
         return assertion.fault(query)
 
     def evaluate(self, query: Any, guard: Guard) -> bool | int | float | None:
-        return assertion.evaluate(self.connection, self.options, query, guard)
+        return assertion.evaluate(self.asker or self.connection, self.options, query, guard)

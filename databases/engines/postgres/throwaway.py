@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from jobs.errors import BackupError
 
 PREFIX = "backupsite-drill-"
 SUPERUSER = "postgres"
+ASKER = "backupsite_asks"  # who answers assertions: a superuser could read this host's files
 PORT = 5432  # of the socket's name alone
 ROOM = 256 << 20  # for the server's own files, beside what the backup's database took
 LONGEST_SOCKET = 107  # bytes of a socket's path, by the kernel
@@ -73,6 +75,7 @@ def throwaway(request: ScratchRequest) -> Iterator[Connection]:
             os.chown(folder, user.uid, user.gid)
         with _running(server, folder, user, request):
             connection = Connection(str(folder), PORT, SUPERUSER, "", "postgres")
+            _make_asker(connection, request)
             _make_roles(connection, request)
             yield make(connection, PostgresOptions(), request)
     finally:
@@ -199,6 +202,16 @@ def _wait_until_ready(process: Process, folder: Path, request: ScratchRequest) -
             if time.monotonic() > until:
                 raise
         time.sleep(POLL_S)
+
+
+def asker(connection: Connection) -> Connection:
+    """To the same database, as somebody who reads all rows of it and nothing else."""
+    return replace(connection, username=ASKER)
+
+
+def _make_asker(connection: Connection, request: ScratchRequest) -> None:
+    with login(connection, PostgresOptions()) as who, connect(who, guard=request.guard) as session:
+        session.run(f"CREATE ROLE {ASKER} LOGIN BYPASSRLS IN ROLE pg_read_all_data")
 
 
 def _make_roles(connection: Connection, request: ScratchRequest) -> None:

@@ -295,3 +295,18 @@ def _title(process: psutil.Process) -> str:
         return " ".join(process.cmdline())
     except psutil.Error:
         return ""
+
+
+def test_an_assertion_on_a_throw_away_server_reads_every_row_and_no_file_of_this_host(dumped: Dumped) -> None:
+    """Operators write assertions, and everybody reads what they found."""
+    with PostgresEngine.scratch(request_for(dumped, None)) as scratch:
+        scratch.restore([dumped.source()], RestoreRequest(guard=RecordingGuard()))
+        counts = {name: count for name, count in dumped.manifest["counts"].items() if count is not None}
+        for name, count in counts.items():
+            assert scratch.evaluate(f"SELECT count(*) FROM ONLY {name}", RecordingGuard()) == count
+        reading = "SELECT length(pg_read_file('/proc/version'))"
+        again = f"SELECT 1 WHERE set_config('role', 'postgres', false) = 'postgres' AND ({reading}) > 0"
+        for sql in (reading, again):
+            with pytest.raises(BackupError, match="permission denied") as raised:
+                scratch.evaluate(sql, RecordingGuard())
+            assert raised.value.code == "assertion"
