@@ -39,3 +39,10 @@ def test_a_broker_that_is_away_is_asked_once_a_round(make_job: MakeJob, monkeypa
     first = make_job()
     make_job()
     assert (ring_waiting(), asked) == (0, [first.pk])
+
+
+def test_the_jobs_of_a_host_that_is_away_do_not_silence_those_of_others(make_job: MakeJob, rung: list[str]) -> None:
+    away = [make_job(queue="away") for _ in range(3)]
+    here = make_job()
+    assert ring_waiting(limit=2) == 3
+    assert set(rung) == {away[0].pk, away[1].pk, here.pk}

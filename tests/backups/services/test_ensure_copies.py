@@ -227,3 +227,17 @@ def test_a_round_costs_as_many_queries_for_many_databases_as_for_few(
         assert ensure_copies() == 0
     with django_assert_max_num_queries(2):
         assert ensure_copies() == 0, "nothing has changed"
+
+
+def test_a_destination_that_lacks_very_many_keeps_no_other_from_its_copies(
+    places: list[Destination], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backups.services.ensure_copies.WAITING", 3)
+    busy, quiet = named(*places[:2]), make_database("quiet")
+    place_database(database=quiet, destination_ids=["a", "c"])
+    for _ in range(9):
+        make_backup(busy, destination=places[0])
+    old = make_backup(quiet, destination=places[0], finished_at=timezone.now() - DAY)
+    ensure_copies()
+    assert (old.pk, "c") in wanted()
+    assert CopyJob.objects.count() == 4
