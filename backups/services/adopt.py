@@ -1,6 +1,6 @@
 """Adopt what lies in a store: sidecars become rows, so that a manager that lost its own lists and restores it all."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
@@ -8,20 +8,19 @@ from itertools import islice
 from django.db import transaction
 from django.utils import timezone
 
-from backups.artefact import SIDECAR_SUFFIX, parts_of, sidecar_key
+from backups.artefact import sidecar_key
 from backups.destinations import open_storage
 from backups.models import Backup, Copy, Destination
+from backups.services.list_sidecars import PAGE, Listed, pages, read_sidecar
 from backups.services.orphans import same_place
-from backups.services.read_sidecar import LARGEST, Found, artefact_of, parse_sidecar
-from backups.storage.base import ObjectStorage, StoredObject
+from backups.services.read_sidecar import Found
+from backups.storage.base import ObjectStorage
 from jobs.errors import BackupError
 from jobs.models import LogLine, Status
 from notifications.models import Severity
 from notifications.services.record import record_event
 
 READERS = 8
-PAGE = 64
-PAIRED = 10_000  # sizes of artefacts remembered until their sidecars come, which follow them in the list
 TOLD = 1000
 
 
@@ -53,15 +52,6 @@ class Adoption:
         self.refusals += 1
         if len(self.refused) < TOLD:
             self.refused.append(Refused(key, reason))
-
-
-@dataclass(frozen=True)
-class _Listed:
-    """An artefact by its sidecar. `size` is the artefact's own; None where the list has not told it."""
-
-    key: str
-    sidecar_size: int
-    size: int | None
 
 
 @dataclass(frozen=True)
@@ -100,7 +90,7 @@ class _Run:
         self.adoptions.append(adoption)
         try:
             storage = open_storage(destination)
-            for page in _pages(_listed(storage)):
+            for page in pages(storage):
                 self._take(adoption, destination, storage, page)
         except BackupError as error:
             adoption.error = str(error)
@@ -123,7 +113,7 @@ class _Run:
         adoption: Adoption,
         destination: Destination,
         storage: ObjectStorage,
-        page: list[_Listed],
+        page: list[Listed],
         *,
         again: bool = False,
     ) -> None:
@@ -136,8 +126,8 @@ class _Run:
         adoption.known += len(there)
         with ThreadPoolExecutor(READERS) as readers:
             new = [one for one in ours if one.key not in there]
-            answers = list(readers.map(lambda one: _read(storage, one), new))
-        found: list[tuple[_Listed, Found]] = []
+            answers = list(readers.map(lambda one: read_sidecar(storage, one), new))
+        found: list[tuple[Listed, Found]] = []
         for one, answer in zip(new, answers, strict=True):
             if isinstance(answer, Found):
                 found.append((one, answer))
@@ -149,7 +139,7 @@ class _Run:
             self._write(adoption, destination, found, _rows_of(destination, [one for one, _ in found]))
 
     def _write(
-        self, adoption: Adoption, destination: Destination, found: list[tuple[_Listed, Found]], there: set[str]
+        self, adoption: Adoption, destination: Destination, found: list[tuple[Listed, Found]], there: set[str]
     ) -> None:
         ids = {one.parts.run for _, one in found} | {one.parent for _, one in found if one.parent}
         known, taken = _known_backups(ids, self._would), _numbers(destination, ids)
@@ -201,48 +191,10 @@ class _Waiting:
     key: str
     parent: str
     destination: Destination
-    listed: _Listed
+    listed: Listed
 
 
-def _listed(storage: ObjectStorage) -> Iterator[_Listed]:
-    """Every sidecar with its artefact's size. Stores list in the order of keys, so the artefact comes first."""
-    sizes: dict[str, int] = {}
-    for one in storage.list():
-        if one.key.endswith(SIDECAR_SUFFIX):
-            key = artefact_of(one.key)
-            if parts_of(key) is not None:
-                yield _Listed(key, one.size, sizes.pop(key, None))
-        else:
-            if len(sizes) >= PAIRED:
-                sizes.clear()  # forgotten ones are asked for
-            sizes[one.key] = one.size
-
-
-def _read(storage: ObjectStorage, listed: _Listed) -> Found | str:
-    """Runs beside others and touches no row. A text says why it is not taken."""
-    try:
-        if listed.sidecar_size > LARGEST:
-            return f"has {listed.sidecar_size} bytes, more than any sidecar"
-        found = parse_sidecar(key=listed.key, text=storage.read_text(sidecar_key(listed.key)))
-        size = listed.size if listed.size is not None else _size(storage.stat(listed.key))
-    except UnicodeDecodeError:
-        return "The sidecar is not taken: it is no text in UTF-8."
-    except BackupError as error:
-        if error.code not in ("sidecar", "object_missing", "object_changed", "object_truncated"):
-            raise  # the store does not answer
-        return error.message
-    if size is None:
-        return "There is no artefact beside the sidecar."
-    if size != found.size:
-        return f"The artefact has {size} bytes; its sidecar says {found.size}."
-    return found
-
-
-def _size(found: StoredObject | None) -> int | None:
-    return None if found is None else found.size
-
-
-def _rows_of(destination: Destination, listed: Iterable[_Listed]) -> set[str]:
+def _rows_of(destination: Destination, listed: Iterable[Listed]) -> set[str]:
     """Keys that rows know, also those of another Destination that is the same place."""
     rows = Copy.objects.filter(destination__in=same_place(destination), key__in=[one.key for one in listed])
     return set(rows.values_list("key", flat=True))
@@ -304,8 +256,3 @@ def _add(destination: Destination, backups: list[Found], copies: list[Found]) ->
         )
         for one in copies
     )
-
-
-def _pages(listed: Iterator[_Listed]) -> Iterator[list[_Listed]]:
-    while page := list(islice(listed, PAGE)):
-        yield page

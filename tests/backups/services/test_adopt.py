@@ -13,6 +13,7 @@ from backups.artefact import key_of, parts_of, sidecar_key
 from backups.destinations import open_storage
 from backups.models import Backup, Copy, Destination
 from backups.services import adopt as service
+from backups.services import list_sidecars
 from backups.services.adopt import Adoption, adopt
 from backups.storage.readers import BytesReader
 from databases.models import Database
@@ -256,7 +257,7 @@ def test_a_place_that_another_destination_is_too_is_not_adopted_twice(disk: Dest
     adopted(disk)
     Copy.objects.update(destination=_bucket("one"))
     place = _bucket("two")
-    assert service._rows_of(place, [service._Listed(FULL, 1, 8)]) == {FULL}
+    assert service._rows_of(place, [list_sidecars.Listed(FULL, 1, 8)]) == {FULL}
 
 
 def _bucket(pk: str) -> Destination:
@@ -267,8 +268,8 @@ def _bucket(pk: str) -> Destination:
 def test_the_order_and_the_sizes_of_a_list_are_not_relied_on(
     disk: Destination, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service, "PAIRED", 1)
-    monkeypatch.setattr(service, "PAGE", 2)
+    monkeypatch.setattr(list_sidecars, "PAIRED", 1)
+    monkeypatch.setattr(list_sidecars, "PAGE", 2)
     storage = type(open_storage(disk))
     listed = storage.list
     monkeypatch.setattr(storage, "list", lambda self, prefix="": reversed(list(listed(self, prefix))))
@@ -298,9 +299,9 @@ def many(disk: Destination) -> Iterator[Callable[[int], None]]:
 def test_queries_grow_with_pages_and_not_with_sidecars(
     disk: Destination, many: Callable[[int], None], django_assert_max_num_queries: Any
 ) -> None:
-    many(3 * service.PAGE)
+    many(3 * list_sidecars.PAGE)
     with django_assert_max_num_queries(60):
-        assert adopted(disk).backups == 3 * service.PAGE
+        assert adopted(disk).backups == 3 * list_sidecars.PAGE
 
 
 def test_the_command_tells_refuses_and_ends_honestly(disk: Destination, capsys: pytest.CaptureFixture[str]) -> None:
