@@ -26,7 +26,8 @@ _SERVE = Path(__file__).with_name("swift_serve.py")
 class S3Server:
     """A running store. Path-style addressing, any region name; wrong keys are refused.
 
-    `reader_key`, with the same secret, may only read and list, and only buckets whose ACL is `public-read`.
+    `reader_key`, with the same secret, may only read and list, and only buckets whose ACL is `public-read`. `other_key`
+    is of another account, with buckets of its own.
     """
 
     endpoint_url: str
@@ -34,22 +35,23 @@ class S3Server:
     secret_key: str = field(repr=False)
     region: str = "us-east-1"
     reader_key: str = "test:reader"
+    other_key: str = "other:tester"
 
-    def client(self) -> "S3Client":
+    def client(self, access_key: str = "") -> "S3Client":
         client: S3Client = boto3.client(
             "s3",
             endpoint_url=self.endpoint_url,
-            aws_access_key_id=self.access_key,
+            aws_access_key_id=access_key or self.access_key,
             aws_secret_access_key=self.secret_key,
             region_name=self.region,
             config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 1}),
         )
         return client
 
-    def make_bucket(self, name: str | None = None) -> str:
+    def make_bucket(self, name: str | None = None, *, access_key: str = "") -> str:
         """A new bucket, by a name nobody has when none is given."""
         bucket = name or f"bucket-{secrets.token_hex(8)}"
-        client = self.client()
+        client = self.client(access_key)
         client.create_bucket(Bucket=bucket)
         client.close()
         return bucket

@@ -18,7 +18,7 @@ FILTERS = {
     "cache": "use = egg:swift#memcache\nmemcache_servers =",
     "bulk": "", "tempurl": "",
     "s3api": "location = us-east-1\ns3_acl = false\nauth_pipeline_check = true",
-    "tempauth": "user_test_tester = {secret} .admin\nuser_test_reader = {secret}",
+    "tempauth": "user_test_tester = {secret} .admin\nuser_test_reader = {secret}\nuser_other_tester = {secret} .admin",
     "copy": "", "container_quotas": "", "account_quotas": "", "slo": "", "dlo": "",
     "versioned_writes": "allow_versioned_writes = true\nallow_object_versioning = true",
     "symlink": "",
