@@ -1,5 +1,6 @@
 """Drill a backup: restore it into a scratch target, compare, ask, tear down. Whatever comes of it is reported."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
@@ -7,14 +8,15 @@ from django.db.models import Q
 from django.utils import timezone
 
 from backups.models import Backup, Drill
-from backups.selectors import drill_identities_for, stored_places
+from backups.selectors import drill_identities_for, last_proven_at, stored_places
 from backups.services.assertions import evaluate
 from backups.services.chain import chain_of
 from backups.services.drill_report import Findings, NotProven, Phases, signed_report
+from backups.services.quarantine import quarantine
 from backups.services.request_drill import KEY_HINT
 from backups.services.restore import readable
 from backups.services.scratch import scratch_target
-from backups.services.source import open_chain
+from backups.services.source import PlainSource, open_chain
 from databases.engines.base import Engine, RestoreRequest
 from jobs.errors import BackupError
 from jobs.fields import unseal
@@ -83,9 +85,19 @@ def _restore(findings: Findings, target: Engine, identities: tuple[str, ...], le
     destination = findings.drill.destination
     with open_chain(chain=findings.chain, identities=identities, lease=lease, destination=destination) as sources:
         findings.read_from = [source.copy for source in sources]
-        findings.restored = target.restore(sources, RestoreRequest(guard=lease, leave_out=stored_places()))
+        try:
+            findings.restored = target.restore(sources, RestoreRequest(guard=lease, leave_out=stored_places()))
+        finally:
+            _put_aside(findings, sources)
     for note in findings.restored.notes:
         lease.log(note)
+
+
+def _put_aside(findings: Findings, sources: Sequence[PlainSource]) -> None:
+    """A copy that could not be read as it was stored: the next drill reads another one."""
+    for part, source in zip(findings.chain, sources, strict=True):
+        if source.fault is not None:
+            quarantine(copy=source.copy, backup=part, error=source.fault)
 
 
 def _say_compared(findings: Findings, lease: Lease) -> None:
@@ -125,4 +137,5 @@ def ended(drill: Drill) -> None:
         database_id=drill.database_id or "",
         message=f"The drill of {drill.backup_label} ({drill.database_name}) {told}",
         hint=drill.error_hint,
+        data={} if done else {"last_proven_at": last_proven_at(drill.database_id)},
     )

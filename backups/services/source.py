@@ -60,19 +60,27 @@ class PlainSource:
         self._reader: Readable | None = None
         self._stack = ExitStack()
         self._ended = False
+        self.fault: BackupError | None = None  # of the copy itself, whatever the engine makes of it
 
     def readinto(self, buffer: bytearray | memoryview) -> int:
         if self._ended:
             return 0
-        if self._reader is None:
-            self._reader = self._stack.enter_context(self._opened)
-        count = self._reader.readinto(buffer)
+        count = self._read(buffer)
         if count < len(buffer):
             self._ended = True
             self._reading.ended()
             self.close()
         self._reading.moved(count)
         return count
+
+    def _read(self, buffer: bytearray | memoryview) -> int:
+        try:
+            if self._reader is None:
+                self._reader = self._stack.enter_context(self._opened)
+            return self._reader.readinto(buffer)
+        except BackupError as error:
+            self.fault = error
+            raise
 
     def close(self) -> None:
         self._stack.close()
