@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from backups.api.common import DETAIL_ACTION, cancelled
+from backups.api.drill_report import DrillReportSerializer
 from backups.api.drill_serializers import DrillSerializer
 from backups.api.filters import AnyOf, RunFilters
 from backups.api.streaming import Bytes
@@ -59,7 +60,7 @@ class DrillViewSet(RoleOfActions, viewsets.ReadOnlyModelViewSet[Drill]):
         return HttpResponse(log_text(self.get_object()), content_type="text/plain; charset=utf-8")
 
     @extend_schema(
-        responses={(200, "application/json"): OpenApiTypes.OBJECT},
+        responses={(200, "application/json"): DrillReportSerializer},
         parameters=[
             OpenApiParameter(
                 SIGNATURE, str, OpenApiParameter.HEADER, response=True, description="`ed25519=` and base64."

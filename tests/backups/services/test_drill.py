@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rest_framework.serializers import Serializer
 
-from backups.models import Backup, Drill, Pick
+from backups.api.drill_report import DrillReportSerializer
+from backups.models import Backup, Copy, Drill, Pick
 from backups.pipeline.keys import generate_identity
 from backups.services.prune import delete_backup
 from backups.services.request_drill import request_drill
@@ -101,6 +103,31 @@ def test_its_report_says_what_was_found_and_how_long_it_took(backup: Backup) -> 
     assert any("made the scratch target" in line for line in report["log"])
 
 
+def shape(value: Any) -> Any:
+    """The names in it, however deep; of a list those of its first element."""
+    if isinstance(value, list):
+        return shape(value[0]) if value else None
+    return {name: shape(inner) for name, inner in value.items()} if isinstance(value, dict) else None
+
+
+def published(serializer: Any) -> Any:
+    serializer = getattr(serializer, "child", serializer)
+    if not isinstance(serializer, Serializer):
+        return None
+    return {name: published(field) for name, field in serializer.fields.items()}
+
+
+def test_its_report_has_the_shape_that_the_schema_publishes(backup: Backup, monkeypatch: pytest.MonkeyPatch) -> None:
+    at("compare", lambda: SHEETS.update(dict.fromkeys(scratches(), b"one\n")), monkeypatch)
+    report = json.loads(canonical(drill(backup, assertions=[HAS_TWO]).report))
+    report["error"] = {"code": "", "message": "", "hint": ""}  # of one that could not be done
+    found = shape(report)
+    for free in ("seconds", "restored"):
+        found[free] = None
+    found["comparison"]["checked"] = None
+    assert found == published(DrillReportSerializer())
+
+
 def test_its_signature_fits_what_is_stored_and_nothing_else(backup: Backup) -> None:
     done = Drill.objects.get(pk=drill(backup).pk)
     signature = done.signature.encode()
@@ -124,7 +151,16 @@ def test_a_backup_that_differs_is_not_proven_and_stays(backup: Backup, monkeypat
     assert done.report["comparison"]["first_difference"]["found"] == 1
     assert backup.proven_at is None and backup.status == Status.COMPLETED
     assert not scratches() and done.scratch == ""
-    assert Event.objects.get(subject_id=done.pk).kind == "drill.failed"
+    event = Event.objects.get(subject_id=done.pk)
+    assert (event.kind, event.data) == ("drill.failed", {"last_proven_at": None})
+
+
+def test_a_failure_says_when_a_backup_was_last_proven(backup: Backup, monkeypatch: pytest.MonkeyPatch) -> None:
+    proven = drill(backup)
+    at("restore", fails(), monkeypatch)
+    event = Event.objects.get(subject_id=drill(backup).pk)
+    assert proven.finished_at is not None
+    assert event.data == {"last_proven_at": proven.finished_at.isoformat()}
 
 
 @pytest.mark.parametrize(
@@ -163,6 +199,8 @@ def test_a_cut_artefact_fails_the_drill(backup: Backup, tmp_path: Path) -> None:
     assert done.report["verdict"] == "failed" and done.report["error"]["code"] == done.error_code
     assert not scratches() and done.scratch == ""
     check_signature(report=canonical(done.report), signature=done.signature.encode())
+    assert backup.copies.get().state == Copy.State.QUARANTINED
+    assert Event.objects.filter(kind="verify.failed").exists()
 
 
 @pytest.fixture
