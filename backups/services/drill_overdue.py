@@ -12,6 +12,7 @@ from backups.selectors import last_proven_at
 from databases.engines import registry
 from databases.models import Database
 from databases.selectors import site_policy
+from jobs.slices import until
 from notifications.models import Severity
 from notifications.services.record import record_event
 
@@ -31,10 +32,8 @@ def tell_drill_overdue() -> int:
         late = _late(bound, now - timedelta(days=days)) if days else bound.none()
         over = DrillOverdue.objects.filter(database__in=bound).exclude(database__in=late)
         changed += DrillOverdue.objects.filter(pk__in=list(over.values_list("pk", flat=True)[:AT_ONCE])).delete()[0]
-        for database in late.filter(drill_overdue__isnull=True).order_by("pk")[:AT_ONCE]:
-            if time.monotonic() > deadline:
-                return changed
-            changed += _tell(database, days, now)
+        untold = late.filter(drill_overdue__isnull=True).order_by("pk")[:AT_ONCE]
+        changed += sum(_tell(database, days, now) for database in until(deadline, untold))
     return changed
 
 

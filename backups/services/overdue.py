@@ -1,10 +1,8 @@
 """Tell of Databases that were due and have no good backup since, whatever the cause, and when they have one again."""
 
-import itertools
 import time
-from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -17,10 +15,9 @@ from backups.services.schedule import PAUSED
 from databases.models import Database
 from databases.selectors import site_policy
 from jobs.models import Status
+from jobs.slices import until
 from notifications.models import Event, Severity
 from notifications.services.record import record_event
-
-Row = TypeVar("Row")
 
 AT_ONCE = 200  # looked at in one round
 ROUND_S = 0.4  # told in one round for so long; the rest has its turn in the next ones
@@ -33,14 +30,10 @@ def tell_overdue() -> int:
     of its own end it. While schedules are paused nothing is overdue.
     """
     deadline = time.monotonic() + ROUND_S
-    told = sum(_tell_recovered(overdue) for overdue in _until(deadline, _recovered()[:AT_ONCE]))
+    told = sum(_tell_recovered(overdue) for overdue in until(deadline, _recovered()[:AT_ONCE]))
     if site_policy().paused:
         return told
-    return told + sum(_tell_overdue(database) for database in _until(deadline, _overdue()[:AT_ONCE]))
-
-
-def _until(deadline: float, rows: Iterable[Row]) -> Iterator[Row]:
-    return itertools.takewhile(lambda _: time.monotonic() < deadline, rows)
+    return told + sum(_tell_overdue(database) for database in until(deadline, _overdue()[:AT_ONCE]))
 
 
 def _due_slots() -> QuerySet[Slot]:

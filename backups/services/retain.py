@@ -1,6 +1,5 @@
 """Apply retention: mark what goes, deepest first. Its objects are removed next, and its row stays as history."""
 
-import itertools
 import logging
 import time
 from collections.abc import Iterable
@@ -20,6 +19,7 @@ from databases.models import Database, Policy
 from databases.selectors import site_policy
 from jobs.models import Status
 from jobs.services.tally import add
+from jobs.slices import until
 from notifications.models import Severity
 from notifications.services.record import record_event
 
@@ -43,7 +43,7 @@ def retain_due() -> int:
     """The sweeper's step: every Database once an hour, and after a backup was completed or a policy changed."""
     deadline = time.monotonic() + ROUND_S
     due = _due(site_policy()).order_by(F("retained__at").asc(nulls_first=True), "pk")[:AT_ONCE]
-    outcome = retain(itertools.takewhile(lambda _: time.monotonic() < deadline, due))
+    outcome = retain(until(deadline, due))
     return len(outcome.expired) + outcome.forgotten
 
 

@@ -11,6 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from backups.models import Backup, Drill, DrillOverdue, DrillPlan, DrillSlot
+from backups.services import drill_overdue
 from backups.services.drill_overdue import tell_drill_overdue
 from backups.services.drill_schedule import ensure_drill_slots
 from backups.services.forget_slots import forget_old_slots
@@ -156,6 +157,14 @@ def test_it_is_told_once_that_nothing_was_proven_in_time(nightly: Database) -> N
     assert [tell_drill_overdue(), tell_drill_overdue()] == [1, 0]
     event = Event.objects.get(kind="drill.overdue")
     assert "within 30 days; none ever was" in event.message and event.database_id == "shop"
+
+
+def test_a_site_where_every_question_takes_long_is_told_one_after_the_other(
+    nightly: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Policy.objects.create(drill_within_days=30)
+    monkeypatch.setattr(drill_overdue, "ROUND_S", -1.0)
+    assert [tell_drill_overdue() for _ in range(2)] == [1, 0]
 
 
 def test_it_is_forgotten_when_a_backup_was_proven_and_told_again_later(nightly: Database, clock: Clock) -> None:

@@ -11,6 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from backups.models import Backup, Overdue, Slot
+from backups.services import overdue
 from backups.services.overdue import tell_overdue
 from backups.services.schedule import ensure_slots
 from backupsite.management.checks import FAIL, schedules
@@ -61,6 +62,13 @@ def test_it_is_told_once_whatever_the_number_of_rounds(nightly: Database) -> Non
     assert (event.kind, event.severity, event.database_id) == ("backup.overdue", "error", "shop")
     assert "due at 2026-03-04 03:00 UTC" in event.message
     assert "still waits" in event.hint
+
+
+def test_a_site_where_every_question_takes_long_is_told_one_after_the_other(
+    nightly: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(overdue, "ROUND_S", -1.0)
+    assert [tell_overdue() for _ in range(2)] == [1, 0]
 
 
 def test_it_is_told_in_a_round_of_the_sweeper(nightly: Database) -> None:

@@ -10,6 +10,7 @@ from django.utils import timezone
 from backups.destinations import open_storage
 from backups.models import Backup, Copy, Destination, Retained, Verification
 from backups.selectors import readers_of
+from backups.services import retain as service
 from backups.services.explain import explain_retention
 from backups.services.mark import mark_backup
 from backups.services.prune import delete_backup, remove_deleting
@@ -192,6 +193,17 @@ def test_the_sweeper_looks_once_an_hour_after_a_backup_and_after_a_change(disk: 
         changed.save()
         retain_due()
         assert Retained.objects.get().at > before
+
+
+def test_where_every_question_takes_long_one_database_has_its_turn_in_each_round(
+    disk: Destination, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b"):
+        make_database(name)
+    monkeypatch.setattr(service, "ROUND_S", -1.0)
+    for looked_at in (1, 2):
+        retain_due()
+        assert Retained.objects.count() == looked_at
 
 
 def test_a_database_whose_retention_fails_holds_up_no_other(disk: Destination, monkeypatch: pytest.MonkeyPatch) -> None:
