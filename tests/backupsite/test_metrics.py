@@ -14,9 +14,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
-from backups.models import Backup, Copy, Destination, Drill, DrillOverdue, Overdue, Slot
+from backups.models import Backup, Copy, DatabaseDestination, Destination, Drill, DrillOverdue, Overdue, Slot
 from jobs.models import Process, Status
 from jobs.services.tally import SECONDS, add, observe
+from notifications.models import Channel
 from tests.api import api, make_backup, make_database, make_destination, user_with
 
 MONITORING = Path(__file__).resolve().parents[2] / "docs" / "monitoring"
@@ -203,6 +204,16 @@ def test_rules_and_dashboard_ask_for_nothing_that_is_not_there(opened: None, fil
         add(name, engine="s3")
     seen = timezone.now()
     Process.objects.create(name="w@h:1", role="worker", host="h", pid=1, started_at=seen, seen_at=seen)
+    Channel.objects.create(kind=Channel.Kind.WEBHOOK, name="Ops")
+    DatabaseDestination.objects.create(database_id="shop", destination_id="local", position=1, lacking=1)
     known = {name for name, _ in scraped()}
     asked = set(re.findall(r"backupsite_[a-z_]+", (MONITORING / file).read_text()))
     assert asked - known == set()
+
+
+def test_every_figure_is_on_its_page(opened: None) -> None:
+    add("backupsite_verifications", trigger="manual", outcome="completed")
+    make_backup(make_database(), destination=make_destination(), proven_at=timezone.now())
+    page = (MONITORING / "README.md").read_text()
+    families = {name.removesuffix("_created") for name, _ in scraped() if name.startswith("backupsite_")}
+    assert [name for name in sorted(families) if f"`{name}" not in page] == []
