@@ -67,13 +67,16 @@ def run_copy(job: CopyJob, lease: Lease) -> dict[str, Any]:
 
 
 def ended(job: CopyJob) -> None:
-    """The attempt's copy follows its outcome, in the same transaction."""
+    """The attempt's copy follows its outcome, in the same transaction.
+
+    What a failed attempt could not undo, and what one was writing whose worker died, is looked at: see `settle_lost`.
+    """
     own = Copy.objects.filter(backup=job.backup_id, destination=job.destination_id, state=Copy.State.WRITING)
     if job.status == Status.COMPLETED:
         for copy in own.order_by("-attempt")[:1]:
             own.filter(pk=copy.pk).update(state=Copy.State.STORED, verified_at=job.finished_at, upload_id="")
         add("backupsite_copied_bytes", job.bytes_done, destination=job.destination_label)
-    own.update(state=Copy.State.DELETING)
+        own.update(state=Copy.State.DELETING)
     if job.status == Status.SCHEDULED:
         _put_off(job)
         return
@@ -110,10 +113,6 @@ def _copy(job: CopyJob, source: Copy, lease: Lease) -> None:
         body = json.dumps(sidecar_of(copy=copy, index=index), indent=2, sort_keys=True)
         storage.write_text(sidecar_key(copy.key), body, on_stored=noting(copy, artefact=False))
         lease.check()
-    except SourceFault:
-        Copy.objects.filter(pk=copy.pk).update(state=Copy.State.DELETING)  # the next source writes another object
-        _undo(copy)
-        raise
     except BaseException:
         _undo(copy)
         raise
@@ -137,9 +136,13 @@ def _begin_copy(job: CopyJob, source: Copy, lease: Lease) -> Copy:
 
 
 def _undo(copy: Copy) -> None:
-    """At once where possible; what cannot be removed now stays recorded, and the sweeper removes it."""
+    """At once where possible; what cannot be removed now stays recorded, and the sweeper removes it.
+
+    What is not being written any more was found to be whole meanwhile, by somebody who saw this lease run out.
+    """
     with suppress(DatabaseFault, BackupError, OSError):
-        remove_copy(copy)
+        if Copy.objects.filter(pk=copy.pk, state=Copy.State.WRITING).update(state=Copy.State.DELETING):
+            remove_copy(copy)
 
 
 def _no_good_copy(backup: Backup) -> BackupError:

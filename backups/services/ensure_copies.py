@@ -78,6 +78,7 @@ def _lacking(placements: Sequence[DatabaseDestination], now: datetime) -> QueryS
     retention would take at once is not copied either.
     """
     copies = Copy.objects.filter(backup=OuterRef("pk"))
+    running = CopyJob.objects.filter(backup=OuterRef("pk"), destination=OuterRef("to"), status=Status.IN_PROGRESS)
     there = copies.filter(destination=OuterRef("to"))
     others = DatabaseDestination.objects.filter(database=OuterRef("database")).exclude(pk=OuterRef("placement"))
     kept = Q(days__isnull=True)
@@ -85,7 +86,8 @@ def _lacking(placements: Sequence[DatabaseDestination], now: datetime) -> QueryS
         kept |= Q(days=days, finished_at__gt=now - timedelta(days=days))
     return _pairs().filter(
         kept,
-        ~Exists(there.filter(state__in=[Copy.State.STORED, Copy.State.WRITING])),
+        ~Exists(there.filter(state=Copy.State.STORED)),
+        ~Exists(running),
         Exists(copies.filter(state=Copy.State.STORED)),
         Exists(others) | Q(damaged=True),
         status=Status.COMPLETED,

@@ -91,8 +91,7 @@ def _queue(backup: Backup, destination: Destination, source: Destination | None)
 def _refuse_unfit(backup: Backup, destination: Destination) -> None:
     if backup.status != Status.COMPLETED:
         raise _wrong_state(f"{backup.pk} is {backup.status}: only a completed backup can be copied.")
-    there = backup.copies.filter(destination=destination, state__in=[Copy.State.STORED, Copy.State.WRITING])
-    if there.exists():
+    if backup.copies.filter(destination=destination, state=Copy.State.STORED).exists():
         raise _wrong_state(f"{backup.pk} has a copy at {destination.pk}.")
     running = CopyJob.objects.filter(backup=backup, destination=destination, status__in=OPEN)
     if pk := running.values_list("pk", flat=True).first():
