@@ -32,7 +32,7 @@ class ApprovalAdmin(PageAdmin):
     list_filter = (("state", ChoicesCheckboxFilter), "action")
     list_filter_submit = True
     search_fields = ("id", "subject_id", "target_id", "requested_by_name", "decided_by_name")
-    empty_hint = "What needs a second person waits here."
+    empty_hint = gettext_lazy("What needs a second person waits here.")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Approval]:
         rows: QuerySet[Approval] = super().get_queryset(request)

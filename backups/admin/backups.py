@@ -9,6 +9,7 @@ from django.shortcuts import redirect
 from django.urls import URLPattern, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext, gettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
@@ -40,7 +41,7 @@ VERIFYING = (
     "Every stored copy is read to its end: sizes, digests and the archive's structure are compared. "
     "Without a key the stored bytes of an encrypted artefact are compared, its contents are not."
 )
-DRILLING = (
+DRILLING = gettext_lazy(
     "The backup is restored into a scratch target, compared with what was backed up, and asked what the Database's "
     "drill plan asserts; then the scratch target is removed. The Database itself is not touched."
 )
@@ -169,12 +170,12 @@ class BackupAdmin(CopiesOfBackupPages, JobAdmin):
             request,
             "backupsite/form_page.html",
             form=form,
-            title=f"Drill {backup.pk}",
+            title=gettext("Drill %(backup)s") % {"backup": backup.pk},
             introduction=DRILLING,
             object=backup,
             back=self.address(backup),
-            submit="Drill",
-            refused="Nothing was started.",
+            submit=gettext("Drill"),
+            refused=gettext("Nothing was started."),
         )
 
     def restore(self, request: HttpRequest, backup: Backup) -> HttpResponse:

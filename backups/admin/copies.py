@@ -119,7 +119,7 @@ class CopyJobAdmin(RunAdmin):
     list_display = ("id", "state", "backup_label", "where", "asked", "took")
     list_filter = (("status", ChoicesCheckboxFilter), ("trigger", ChoicesCheckboxFilter))
     search_fields = ("id", "backup_label", "destination_label")
-    empty_hint = "Name a second destination in a Database, or open a backup and choose Copy."
+    empty_hint = gettext_lazy("Name a second destination in a Database, or open a backup and choose Copy.")
     search_help_text = gettext_lazy("Search by id, backup or destination")
 
     @display(description=gettext_lazy("To"), ordering="destination_label")

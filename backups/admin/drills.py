@@ -37,8 +37,8 @@ class DrillAdmin(RunAdmin):
     list_display = ("what", "state", "backup_label", "asked", "took", "origin")
     list_filter = (DatabaseFilter, ("status", ChoicesCheckboxFilter), ("trigger", ChoicesCheckboxFilter))
     search_fields = ("id", "backup_label", "database_name")
-    empty_hint = "Open a Database and choose Drill now."
-    search_help_text = "Search by id, backup or Database"
+    empty_hint = _("Open a Database and choose Drill now.")
+    search_help_text = _("Search by id, backup or Database")
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).defer("backup__manifest", "report")

@@ -46,7 +46,7 @@ class KitAdmin(PageAdmin):
     view_role = Role.ADMIN
     list_display = ("taken_at", "by_name", "keys")
     list_display_links = None
-    empty_hint = "Nobody has taken the kit yet."
+    empty_hint = _("Nobody has taken the kit yet.")
 
     def get_model_perms(self, request: HttpRequest) -> dict[str, bool]:
         return {name: allowed for name, allowed in super().get_model_perms(request).items() if name in ("view", "add")}

@@ -10,6 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import URLPattern, path, reverse
+from django.utils.functional import Promise
 from django.views.decorators.http import require_POST, require_safe
 from unfold.admin import ModelAdmin
 
@@ -28,7 +29,7 @@ class RoleAdmin(ModelAdmin):
     change_role: ClassVar[Role] = Role.ADMIN
     actions = None  # no bulk deletion: each deletion says its consequences first
     list_per_page = 30
-    empty_hint: ClassVar[str] = ""  # what to do where a list is still empty
+    empty_hint: ClassVar[str | Promise] = ""  # what to do where a list is still empty
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return role_of(request.user) >= self.view_role

@@ -97,7 +97,7 @@ class ChannelAdmin(PageAdmin):
     page_template = "notifications/channel.html"
     list_display = ("what", "state", "where", "rule_count", "waiting", "last_sent")
     search_fields = ("id", "name")
-    empty_hint = "Add a channel, so that somebody is told when backups fail."
+    empty_hint = _("Add a channel, so that somebody is told when backups fail.")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Channel]:
         waiting = Q(deliveries__state=Delivery.State.WAITING)

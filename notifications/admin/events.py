@@ -50,7 +50,7 @@ class EventAdmin(PageAdmin):
     list_filter = (("severity", ChoicesDropdownFilter), KindFilter, DatabaseFilter)
     list_filter_submit = True
     search_fields = ("subject_id", "database_id", "message")
-    empty_hint = "What happens to Databases, destinations and channels is listed here."
+    empty_hint = _("What happens to Databases, destinations and channels is listed here.")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
         return Event.objects.select_related("muted_by")

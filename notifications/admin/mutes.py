@@ -49,7 +49,7 @@ class MuteAdmin(PageAdmin):
     change_role = Role.OPERATOR
     page_template = "notifications/mute.html"
     list_display = ("what", "ends", "by", "silenced")
-    empty_hint = "During works on a server, mute its Databases until you are done."
+    empty_hint = _("During works on a server, mute its Databases until you are done.")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Mute]:
         return Mute.objects.select_related("created_by").annotate(silenced_count=Count("events"))

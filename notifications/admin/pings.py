@@ -52,7 +52,7 @@ class PingAdmin(PageAdmin):
     page_template = "notifications/ping.html"
     list_display = ("database_id", "state", "place", "last_sent")
     search_fields = ("database_id",)
-    empty_hint = "A service outside that expects a ping notices also when this whole site is gone."
+    empty_hint = _("A service outside that expects a ping notices also when this whole site is gone.")
 
     @display(description=_("State"))
     def state(self, ping: Ping) -> SafeString:

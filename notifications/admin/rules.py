@@ -61,7 +61,7 @@ class RuleForm(PageForm):
 class RuleAdmin(PageAdmin):
     page_template = "notifications/rule.html"
     list_display = ("what", "from_severity", "whom", "which", "collects")
-    empty_hint = "A rule says which events go to a channel."
+    empty_hint = _("A rule says which events go to a channel.")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Rule]:
         return Rule.objects.select_related("channel")
