@@ -52,6 +52,10 @@ class DestinationSerializer(StrictSerializer):
         help_text="S3: the store deletes new objects for nobody until their days are over. The bucket must have it on.",
     )
     object_lock_days = rest.IntegerField(min_value=1, max_value=MOST_LOCK_DAYS, allow_null=True, required=False)
+    fault = rest.CharField(
+        read_only=True, help_text="Code of what the last look found wrong with it; empty when it is in order."
+    )
+    looked_at = rest.DateTimeField(read_only=True, allow_null=True)
     created_at = rest.DateTimeField(read_only=True)
     updated_at = rest.DateTimeField(read_only=True)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from backups.models import Destination
+from backups.services.look import look_at_destinations
 from databases.models import Database
 from jobs.fields import unseal
 from tests.api import api, make_backup, make_database, make_destination
@@ -31,6 +32,16 @@ def test_a_check_that_fails_is_a_report(tmp_path: Path) -> None:
     assert report.status_code == 200
     assert report.json()["ok"] is False
     assert report.json()["error"]
+
+
+def test_it_shows_what_the_last_look_found() -> None:
+    make_destination()
+    client = api("viewer")
+    shown = client.get("/api/destinations/local").json()
+    assert (shown["fault"], shown["looked_at"]) == ("", None)
+    look_at_destinations()
+    shown = client.get("/api/destinations/local").json()
+    assert shown["fault"] and shown["looked_at"]
 
 
 def test_the_secret_key_is_kept_and_never_shown() -> None:
