@@ -20,6 +20,7 @@ from backups.services.quarantine import quarantine
 from backups.services.read_back import SAID, read_back
 from backups.services.request_copy import sources_for
 from backups.services.source import digests_of
+from backups.storage.base import PERMISSION
 from jobs.errors import BackupError
 from jobs.lease import Lease, LeaseLost
 from jobs.models import Status
@@ -94,7 +95,7 @@ def _put_off(job: CopyJob) -> None:
 
 
 def _copy(job: CopyJob, source: Copy, lease: Lease) -> None:
-    copy = _begin_copy(job, source, lease)
+    copy = _begin_free_copy(job, source, lease)
     backup, storage = copy.backup, open_storage(copy.destination)
 
     def on_upload(upload_id: str) -> None:
@@ -117,6 +118,30 @@ def _copy(job: CopyJob, source: Copy, lease: Lease) -> None:
         _undo(copy)
         raise
     lease.log(f"stored {backup.size} bytes as {copy.key} in {copy.destination_id}; {SAID[how]}")
+
+
+def _begin_free_copy(job: CopyJob, source: Copy, lease: Lease) -> Copy:
+    """Passes over keys where something lies that no row knows: a copy that is still to be adopted, often a good one."""
+    while True:
+        copy = _begin_copy(job, source, lease)
+        taken = True
+        try:
+            taken = _is_taken(copy)
+        finally:
+            if taken:
+                copy.delete()
+        if not taken:
+            return copy
+        lease.log(f"{copy.key} is there already, and is left alone")
+
+
+def _is_taken(copy: Copy) -> bool:
+    try:
+        return any(one.key == copy.key for one in open_storage(copy.destination).list(copy.key))
+    except BackupError as error:
+        if error.code != PERMISSION:  # credentials that only write cannot ask, and remove nothing
+            raise
+    return False
 
 
 def _begin_copy(job: CopyJob, source: Copy, lease: Lease) -> Copy:

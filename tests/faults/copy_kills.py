@@ -34,6 +34,7 @@ from backups.services.change_copy import delete_copy  # noqa: E402
 from backups.services.prune import remove_deleting  # noqa: E402
 from backups.services.request_copy import request_copy  # noqa: E402
 from backups.services.save_destination import save_destination  # noqa: E402
+from backups.services.settle import settle_lost  # noqa: E402
 from databases.models import Database  # noqa: E402
 from jobs.services import run  # noqa: E402
 from jobs.services.sweep import end_lost, promote  # noqa: E402
@@ -135,6 +136,7 @@ def murder(backup: Backup, source: Destination, target: Destination, phase: str)
     found["key"] = Copy.objects.get(destination=target).key
     CopyJob.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
     end_lost()
+    settle_lost()
     deadline = time.monotonic() + 60
     while Copy.objects.filter(state=Copy.State.DELETING).exists() and time.monotonic() < deadline:
         remove_deleting()  # a store may still be busy with what the dead one sent

@@ -50,7 +50,7 @@ def backup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Backup:
 
 def lost(backup: Backup) -> tuple[CopyJob, Copy]:
     """As a site's own backup knows it that was made while the copy ran: the rows are of then, the objects whole."""
-    job = finish(request_copy(backup=backup, destination=backup.database.placements.get(position=1).destination))  # type: ignore[union-attr]
+    job = finish(request_copy(backup=backup, destination=backup.database.placements.get(position=1).destination))
     assert job.status == Status.COMPLETED, job.error_message
     past = timezone.now() - timedelta(hours=1)
     taken = {"status": Status.IN_PROGRESS, "lease_token": "0" * 32, "lease_expires_at": past}
@@ -72,6 +72,22 @@ def test_a_copy_that_was_whole_is_the_one_that_is_left(backup: Backup) -> None:
     assert (ensure_copies(), settle_lost()) == (1, 0), "and is copied back"
 
 
+@pytest.mark.parametrize("source_is_good", [True, False])
+def test_a_copy_that_is_still_to_be_adopted_is_left_alone(backup: Backup, source_is_good: bool) -> None:
+    """A new site knows the backup from the first destination that was adopted, and gives the same numbers again."""
+    _, copy = lost(backup)
+    CopyJob.objects.all().delete()
+    Copy.objects.filter(pk=copy.pk).delete()
+    Backup.objects.update(copies_begun=0)
+    if not source_is_good:
+        near = backup.copies.get()
+        open_storage(near.destination).delete(near.key)
+    job = finish(request_copy(backup=backup, destination=copy.destination))
+    assert job.status == (Status.COMPLETED if source_is_good else Status.FAILED)
+    assert open_storage(copy.destination).stat(copy.key), "it may be the last good one"
+    assert {one.attempt for one in backup.copies.filter(destination="far")} == ({3} if source_is_good else set())
+
+
 @pytest.mark.parametrize("lacking", ["artefact", "sidecar"])
 def test_what_was_not_whole_goes_and_is_made_again(backup: Backup, lacking: str) -> None:
     _, copy = lost(backup)
@@ -84,7 +100,7 @@ def test_what_was_not_whole_goes_and_is_made_again(backup: Backup, lacking: str)
 
 
 def test_who_wakes_up_late_leaves_alone_what_was_found_whole(backup: Backup, monkeypatch: pytest.MonkeyPatch) -> None:
-    place = backup.database.placements.get(position=1).destination  # type: ignore[union-attr]
+    place = backup.database.placements.get(position=1).destination
     job = request_copy(backup=backup, destination=place)
     lease = claim(kind=kind_of("copy"), job_id=job.pk, worker="test")
     assert lease is not None
@@ -100,7 +116,7 @@ def test_who_wakes_up_late_leaves_alone_what_was_found_whole(backup: Backup, mon
 
     monkeypatch.setattr(copying, "sidecar_key", overtaken)
     with pytest.raises(LeaseLost):
-        copying.run_copy(lease.job, lease)
+        kind_of("copy").run(lease.job, lease)
     copy = backup.copies.get(destination="far")
     assert copy.state == Copy.State.STORED
     assert open_storage(place).stat(copy.key)
