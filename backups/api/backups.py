@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.http import Http404, HttpResponse
+from django.http import Http404
 from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, PolymorphicProxySerializer, extend_schema
@@ -18,6 +18,7 @@ from backups.api.copies import AT, CopiesOfBackup, asked_destination
 from backups.api.download import download, make_link
 from backups.api.drill_serializers import DrillBackupRequestSerializer, DrillSerializer
 from backups.api.filters import BackupFilters
+from backups.api.log import HasLog
 from backups.api.streaming import Bytes
 from backups.models import Backup, Drill
 from backups.selectors import backups_with_copies, newest_backup
@@ -34,7 +35,6 @@ from databases.services.consent import needs_second_person
 from jobs.api import RoleOfActions
 from jobs.models import Status
 from jobs.roles import Role
-from jobs.selectors import log_text
 
 INCLUDE = OpenApiParameter(
     "include", enum=["data"], description="`data`: the records of a small backup of a service; for operators."
@@ -56,7 +56,7 @@ RESTORING = PolymorphicProxySerializer(
 )
 
 
-class BackupViewSet(RoleOfActions, mixins.ListModelMixin, mixins.RetrieveModelMixin, CopiesOfBackup):
+class BackupViewSet(RoleOfActions, HasLog, mixins.ListModelMixin, mixins.RetrieveModelMixin, CopiesOfBackup):
     """Backups: runs that produced, or failed to produce, one artefact."""
 
     queryset = backups_with_copies()
@@ -192,12 +192,6 @@ class BackupViewSet(RoleOfActions, mixins.ListModelMixin, mixins.RetrieveModelMi
         """The artefact as it is stored. Takes one `Range`, `If-Range` and `HEAD`."""
         backup = self.get_object()
         return download(backup=backup, request=request, destination=asked_destination(request))
-
-    @extend_schema(responses={(200, "text/plain"): OpenApiTypes.STR})
-    @action(renderer_classes=[Bytes], **DETAIL_ACTION)
-    def log(self, request: Request, pk: str) -> HttpResponse:
-        """What the run said, oldest first."""
-        return HttpResponse(log_text(self.get_object()), content_type="text/plain; charset=utf-8")
 
     @extend_schema(responses=OpenApiTypes.OBJECT)
     @action(**DETAIL_ACTION)

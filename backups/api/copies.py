@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from django.http import Http404, HttpResponse
-from drf_spectacular.types import OpenApiTypes
+from django.http import Http404
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers as rest
 from rest_framework import viewsets
@@ -13,15 +12,14 @@ from rest_framework.response import Response
 
 from backups.api.common import DETAIL_ACTION, accepted, cancelled, destination_of, user_of
 from backups.api.filters import CopyJobFilters
+from backups.api.log import HasLog
 from backups.api.serializers import CopySerializer, RunSerializer
-from backups.api.streaming import Bytes
 from backups.models import Backup, Copy, CopyJob, Destination
 from backups.protection import Protection, protections
 from backups.services.change_copy import delete_copy, lock_copy
 from backups.services.request_copy import request_copy
 from jobs.api import RoleOfActions, StrictSerializer
 from jobs.roles import Role
-from jobs.selectors import log_text
 
 COPY_ID = OpenApiParameter("copy_id", int, OpenApiParameter.PATH, description="The copy, as the backup lists it.")
 AT = OpenApiParameter("destination", description="Read the copy at this Destination; left out: the nearest good one.")
@@ -127,7 +125,7 @@ class CopiesOfDatabase(viewsets.GenericViewSet[Any]):
         return Response(ProtectionSerializer(protections([self.get_object()])[0]).data)
 
 
-class CopyJobViewSet(RoleOfActions, viewsets.ReadOnlyModelViewSet[CopyJob]):
+class CopyJobViewSet(RoleOfActions, HasLog, viewsets.ReadOnlyModelViewSet[CopyJob]):
     """Copy jobs: runs that fill a further destination from a copy that is there."""
 
     queryset = CopyJob.objects.all()
@@ -144,9 +142,3 @@ class CopyJobViewSet(RoleOfActions, viewsets.ReadOnlyModelViewSet[CopyJob]):
     def cancel(self, request: Request, pk: str) -> Response:
         """At once while it waits; a running one stops within seconds. What a Database names is asked for again."""
         return cancelled(self)
-
-    @extend_schema(responses={(200, "text/plain"): OpenApiTypes.STR})
-    @action(renderer_classes=[Bytes], **DETAIL_ACTION)
-    def log(self, request: Request, pk: str) -> HttpResponse:
-        """What the run said, oldest first."""
-        return HttpResponse(log_text(self.get_object()), content_type="text/plain; charset=utf-8")

@@ -15,12 +15,12 @@ from backups.api.common import DETAIL_ACTION, cancelled
 from backups.api.drill_report import DrillReportSerializer
 from backups.api.drill_serializers import DrillSerializer
 from backups.api.filters import AnyOf, RunFilters
+from backups.api.log import HasLog
 from backups.api.streaming import Bytes
 from backups.models import Drill
 from backups.services.sign_report import canonical, public_key, signature_of
 from jobs.api import RoleOfActions
 from jobs.roles import Role
-from jobs.selectors import log_text
 
 SIGNATURE = "Backupsite-Signature"
 
@@ -35,7 +35,7 @@ class DrillFilters(RunFilters):
         fields: ClassVar[list[str]] = []
 
 
-class DrillViewSet(RoleOfActions, viewsets.ReadOnlyModelViewSet[Drill]):
+class DrillViewSet(RoleOfActions, HasLog, viewsets.ReadOnlyModelViewSet[Drill]):
     """Drills: runs that restored a backup into a scratch target and compared it with what was backed up."""
 
     queryset = Drill.objects.defer("report")
@@ -52,12 +52,6 @@ class DrillViewSet(RoleOfActions, viewsets.ReadOnlyModelViewSet[Drill]):
     def cancel(self, request: Request, pk: str) -> Response:
         """At once while it waits; a running one removes its scratch target and stops."""
         return cancelled(self)
-
-    @extend_schema(responses={(200, "text/plain"): OpenApiTypes.STR})
-    @action(renderer_classes=[Bytes], **DETAIL_ACTION)
-    def log(self, request: Request, pk: str) -> HttpResponse:
-        """What the run said, oldest first."""
-        return HttpResponse(log_text(self.get_object()), content_type="text/plain; charset=utf-8")
 
     @extend_schema(
         responses={(200, "application/json"): DrillReportSerializer},

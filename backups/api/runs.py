@@ -9,12 +9,13 @@ from rest_framework.response import Response
 from backups.api import serializers
 from backups.api.common import DETAIL_ACTION, cancelled
 from backups.api.filters import RestoreFilters, VerificationFilters
+from backups.api.log import HasLog
 from backups.models import Restore, Verification
 from jobs.api import RoleOfActions
 from jobs.roles import Role
 
 
-class RestoreViewSet(RoleOfActions, viewsets.ReadOnlyModelViewSet[Restore]):
+class RestoreViewSet(RoleOfActions, HasLog, viewsets.ReadOnlyModelViewSet[Restore]):
     """Restores, with their reports."""
 
     queryset = Restore.objects.all()
@@ -33,7 +34,7 @@ class RestoreViewSet(RoleOfActions, viewsets.ReadOnlyModelViewSet[Restore]):
         return cancelled(self)
 
 
-class VerificationViewSet(RoleOfActions, viewsets.ReadOnlyModelViewSet[Verification]):
+class VerificationViewSet(RoleOfActions, HasLog, viewsets.ReadOnlyModelViewSet[Verification]):
     """Verifications, with their reports."""
 
     queryset = Verification.objects.all()

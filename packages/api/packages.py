@@ -2,7 +2,6 @@
 
 from typing import Any, ClassVar
 
-from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
@@ -13,11 +12,11 @@ from rest_framework.response import Response
 
 from backups.api.common import DETAIL_ACTION, accepted, cancelled, user_of
 from backups.api.filters import AnyOf, RunFilters
+from backups.api.log import HasLog
 from backups.api.serializers import LinkSerializer
 from backups.api.streaming import Bytes
 from jobs.api import RoleOfActions
 from jobs.roles import Role
-from jobs.selectors import log_text
 from packages.api import serializers
 from packages.api.download import download, make_link
 from packages.models import Compression, Package
@@ -38,7 +37,9 @@ class PackageFilters(RunFilters):
         fields: ClassVar[list[str]] = []
 
 
-class PackageViewSet(RoleOfActions, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Package]):
+class PackageViewSet(
+    RoleOfActions, HasLog, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Package]
+):
     """Packages: the newest completed backups of several Databases in one archive."""
 
     queryset = packages_with_copies()
@@ -99,12 +100,6 @@ class PackageViewSet(RoleOfActions, mixins.ListModelMixin, mixins.RetrieveModelM
     def download(self, request: Request, pk: str) -> HttpResponseBase:
         """The package as it is stored. Takes one `Range`, `If-Range` and `HEAD`."""
         return download(package=self.get_object(), request=request)
-
-    @extend_schema(responses={(200, "text/plain"): OpenApiTypes.STR})
-    @action(renderer_classes=[Bytes], **DETAIL_ACTION)
-    def log(self, request: Request, pk: str) -> HttpResponse:
-        """What the run said, oldest first."""
-        return HttpResponse(log_text(self.get_object()), content_type="text/plain; charset=utf-8")
 
     @extend_schema(responses=serializers.PackagePolicySerializer)
     @action(**LIST_ACTION)
