@@ -54,12 +54,13 @@ class Findings:
 def find_orphans(*, destination: Destination, now: datetime | None = None) -> Findings:
     """Reads the whole list of the store. Raises BackupError when it does not answer."""
     storage, found, sizes = open_storage(destination), Findings(destination.pk), _sizes(destination)
+    versions = _versions(destination)
     unseen = [dict(rows.filter(state="stored").values_list("key", "pk")) for rows in _rows(destination)]
     before = (now or timezone.now()) - YOUNG
     for page in _pages(Orphan(one.key, one.size, one.modified) for one in storage.list()):
         found.seen += len(page)
         for one in page:
-            if sizes.get(one.key, one.size) != one.size:
+            if sizes.get(one.key, one.size) != one.size and not _is_below(storage, one.key, versions, sizes[one.key]):
                 found.differing.append(one.key)
             for keys in unseen:
                 keys.pop(one.key, None)
@@ -72,13 +73,26 @@ def find_orphans(*, destination: Destination, now: datetime | None = None) -> Fi
             raise
         found.notes.append("The credentials may not list unfinished uploads: those were not looked at.")
     for rows, keys in zip(_rows(destination), unseen, strict=True):
-        found.missing += [key for key, pk in sorted(keys.items()) if _is_missing(storage, rows.filter(pk=pk), key)]
+        found.missing += [
+            key for key, pk in sorted(keys.items()) if _is_missing(storage, rows.filter(pk=pk), key, versions)
+        ]
     return found
 
 
 def _sizes(destination: Destination) -> dict[str, int | None]:
     rows = Copy.objects.filter(destination=destination, state=Copy.State.STORED, backup__size__isnull=False)
     return dict(rows.values_list("key", "backup__size"))
+
+
+def _versions(destination: Destination) -> dict[str, str]:
+    """Which version of an object is the backup: that one is read, whatever was put over it since."""
+    rows = Copy.objects.filter(destination=destination, state=Copy.State.STORED).exclude(version_id="")
+    return dict(rows.values_list("key", "version_id"))
+
+
+def _is_below(storage: ObjectStorage, key: str, versions: dict[str, str], size: int | None) -> bool:
+    own = storage.stat(key, version_id=versions[key]) if key in versions else None
+    return own is not None and own.size == size
 
 
 def remove_orphans(*, destination: Destination, orphans: Iterable[Orphan]) -> int:
@@ -135,9 +149,9 @@ def _sources() -> list[QuerySet[Any]]:
     return [Copy.objects.all(), *objects()]
 
 
-def _is_missing(storage: ObjectStorage, row: QuerySet[Any], key: str) -> bool:
+def _is_missing(storage: ObjectStorage, row: QuerySet[Any], key: str, versions: dict[str, str]) -> bool:
     """The list may have been read around a change: each suspect is asked for by itself."""
-    return storage.stat(key) is None and row.filter(state="stored").exists()
+    return storage.stat(key, version_id=versions.get(key, "")) is None and row.filter(state="stored").exists()
 
 
 def _pages(found: Iterable[Orphan]) -> Iterator[list[Orphan]]:

@@ -15,6 +15,7 @@ from backups.services.choose_copy import choose_copy
 from backups.services.ensure_copies import ensure_copies
 from backups.services.place import place_database
 from backups.services.quarantine import quarantine
+from backups.services.reconcile import reconcile
 from backups.services.request_copy import request_copy
 from backups.services.verify import request_verification
 from backups.storage.base import StoredObject
@@ -135,3 +136,24 @@ def test_a_slow_destination_leaves_room_to_the_others(database: Database, places
     assert copying.may_start(other)
     CopyJob.objects.filter(pk=other.pk).update(status=Status.IN_PROGRESS)
     assert copying.may_start(second), "each of them has one running"
+
+
+def test_a_version_below_a_delete_marker_or_another_object_is_neither_missing_nor_another(
+    database: Database, places: list[Destination], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else `reconcile --fix` would put aside what Object Lock has just saved."""
+    open_storage(places[0]).prepare()
+    hidden, covered = (make_backup(database, destination=places[0]) for _ in range(2))
+    Copy.objects.update(version_id="v1")
+    at = timezone.now()
+    over = StoredObject(key=covered.copies.get().key, size=3, modified=at)
+    monkeypatch.setattr(LocalStorage, "list", lambda storage, prefix="": iter([over]))
+
+    def stat(storage: object, key: str, *, version_id: str = "") -> StoredObject | None:
+        return StoredObject(key=key, size=hidden.size or 0, modified=at) if version_id == "v1" else None
+
+    monkeypatch.setattr(LocalStorage, "stat", stat)
+    assert reconcile(destination=places[0], fix=True)[1] == 0
+    assert set(Copy.objects.values_list("state", flat=True)) == {Copy.State.STORED}
+    Copy.objects.update(version_id="v0")
+    assert reconcile(destination=places[0], fix=True)[1] == 2
