@@ -81,7 +81,7 @@ def test_a_copy_is_locked_and_deleted_but_never_the_last_good_one(copied: Backup
 
 
 def test_a_destination_that_does_not_answer_keeps_the_row_until_it_does(copied: Backup) -> None:
-    """Fault 14, for copies."""
+    """A row that went first would leave an object that nobody knows."""
     far = copied.copies.get(destination="far")
     marker = Path(far.destination.path) / ".backupsite-destination"
     content = marker.read_text()

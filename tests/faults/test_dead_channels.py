@@ -1,4 +1,4 @@
-"""Fault 34 on a whole site: a black-hole SMTP server and a hanging webhook, and the sweeper killed while it sends."""
+"""Dead channels on a whole site: a black-hole SMTP server, a hanging webhook, a sweeper killed while it sends."""
 
 import json
 from collections.abc import Iterator

@@ -96,7 +96,7 @@ def test_rules_that_were_changed_meanwhile_stop_the_restore(
 
 
 def test_a_rule_that_cannot_be_followed_fails_the_restore(site: Site, people: Database, staging: Database) -> None:
-    """Fault 27 with masking: it fails, says so, and commits nothing."""
+    """It fails, says so, and commits nothing."""
     save_masking(database=staging, rules=[MAIL, {**MAIL, "column": "absent"}])
     restore = restore_into(staging, back_up(people))
     assert (restore.status, restore.error_code) == (Status.FAILED, "masking_failed")
@@ -105,7 +105,7 @@ def test_a_rule_that_cannot_be_followed_fails_the_restore(site: Site, people: Da
 
 
 def test_a_conflicting_target_fails_and_says_so(site: Site, people: Database, staging: Database) -> None:
-    """Fault 27: something of the same name is there, and nobody confirmed that it may go."""
+    """Something of the same name is there, and nobody confirmed that it may go."""
     site.server.psql("CREATE TABLE people (id int); INSERT INTO people VALUES (1)", staging.database_name)
     restore = restore_into(staging, back_up(people))
     assert (restore.status, restore.error_code) == (Status.FAILED, "target_not_empty")

@@ -55,7 +55,6 @@ def run_and_fail(site: Site) -> Backup:
 def test_of_three_runs_too_many_under_a_prefix_exactly_those_allowed_stay(
     site: Site, bucket: Destination, s3: S3Server, s3_bucket: str
 ) -> None:
-    """Fault 13."""
     neighbour = s3_destination(s3, s3_bucket, id="neighbour", prefix="team/site2", is_default=False)
     open_storage(neighbour).write_text("shop/kept", "not ours")
     days_ago(Backup.objects.filter(pk=site.good.pk), 1)
@@ -69,7 +68,6 @@ def test_of_three_runs_too_many_under_a_prefix_exactly_those_allowed_stay(
 
 @pytest.mark.slow
 def test_failed_runs_take_no_place_of_good_ones(site: Site) -> None:
-    """Faults 1 and 12."""
     save_policy(values={"max_backups": 2})
     run_and_fail(site)
     second = back_up(site.database)
@@ -84,7 +82,6 @@ def test_failed_runs_take_no_place_of_good_ones(site: Site) -> None:
 
 @pytest.mark.slow
 def test_thirty_failing_days_leave_the_good_backups_there(site: Site) -> None:
-    """Fault 11."""
     save_policy(values={"retention_days": 7, "max_backups": 1, "failed_days": 7})
     before = back_up(site.database)
     days_ago(Backup.objects.filter(pk=site.good.pk), 33)
@@ -121,7 +118,6 @@ def away(destination: Destination, site: Site) -> Iterator[None]:
 def test_what_cannot_be_deleted_stays_deleting_and_is_tried_again(
     site: Site, kind: str, request: pytest.FixtureRequest
 ) -> None:
-    """Fault 14."""
     destination = site.destination if kind == "local" else request.getfixturevalue("bucket")
     old, new = back_up(site.database), back_up(site.database)
     Backup.objects.filter(pk=site.good.pk).update(locked=True)
@@ -140,7 +136,6 @@ def test_what_cannot_be_deleted_stays_deleting_and_is_tried_again(
 def test_a_clock_that_steps_back_takes_nothing_and_uses_no_key_again(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fault 21."""
     save_policy(values={"retention_days": 1, "max_backups": 1})
     second = back_up(site.database)
     now = timezone.now()

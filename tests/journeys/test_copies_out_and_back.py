@@ -66,7 +66,7 @@ def test_a_chain_comes_back_from_its_copies_when_the_primary_destination_is_lost
 
 
 def _open_by_hand(*, remote_key: str, storage: ObjectStorage, identity: str, folder: Path) -> None:
-    """Fault 28, for copies: age, zstd and tar alone."""
+    """age, zstd and tar alone."""
     artefact, key = folder / "artefact", folder / "key.txt"
     key.write_text(identity)
     with storage.open_stream(remote_key) as stream, artefact.open("wb") as file:

@@ -1,4 +1,4 @@
-"""Fault 34: a channel that takes the connection and never answers holds up nobody."""
+"""A channel that takes the connection and never answers holds up nobody."""
 
 import time
 from collections.abc import Iterator

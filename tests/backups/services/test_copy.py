@@ -155,7 +155,7 @@ def test_what_no_source_can_give_is_stored_nowhere(room: Room, damage: str) -> N
 
 
 def test_bytes_that_change_on_the_way_are_caught_by_the_read_back(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fault 31, for copies."""
+    """Damaged after it was compared and before it was stored."""
     write = files.write_all
 
     def flipping(fd: int, block: memoryview) -> None:
@@ -180,7 +180,7 @@ def test_a_source_that_does_not_answer_is_passed_over_and_stays_good(room: Room)
 
 
 def test_no_number_is_given_twice_even_when_all_rows_of_an_attempt_are_gone(room: Room) -> None:
-    """Fault 10: what wakes up late must never meet the key of another attempt."""
+    """What wakes up late must never meet the key of another attempt."""
     (Path(room.second.path) / ".backupsite-destination").unlink()
     for _ in range(2):
         assert copied(room, room.second).status == Status.FAILED
@@ -203,7 +203,7 @@ def test_a_second_job_for_the_same_place_or_a_copy_that_is_there_is_refused(room
 
 
 def test_a_message_that_comes_twice_or_late_changes_nothing(room: Room) -> None:
-    """Fault 32, for copies."""
+    """The row is the truth, whatever the queue delivers."""
     job = copied(room, room.second)
     before = list(room.backup.copies.values())
     for _ in range(2):

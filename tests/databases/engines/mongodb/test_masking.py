@@ -165,7 +165,7 @@ def test_a_restore_that_fails_on_the_way_has_written_nothing_unmasked(
 def test_a_conflicting_target_fails_with_masking_too(
     mongodb_server: MongoServer, dumped: Dumped, fresh_mongo_database: Fresh
 ) -> None:
-    """Fault 27: one value for all, where an index wants each to be another."""
+    """One value for all, where an index wants each to be another."""
     back = fresh_mongo_database()
     with pytest.raises(BackupError) as raised:
         restored(engine_to(mongodb_server, back), dumped, people("mail", "fixed", "same"), people("tags", "null"))

@@ -211,7 +211,7 @@ def test_a_target_in_use_keeps_its_contents_when_masking_fails(
 
 
 def test_a_conflicting_target_fails_with_masking_too(server: PostgresServer, back: str, dumped: Dumped) -> None:
-    """Fault 27: the restore does not go on over an SQL error, and the mask is not the last thing it looks at."""
+    """The restore does not go on over an SQL error, and the mask is not the last thing it looks at."""
     broken = replace(dumped, data=dumped.data.replace(b"CREATE TABLE public.visits (", b"CREATE TABLE public.people ("))
     assert broken.data != dumped.data
     error = refused(server, back, broken, people("mail", "null"))

@@ -1,4 +1,4 @@
-"""A bucket of any size passes through a bounded memory (fault 23)."""
+"""A bucket of any size passes through a bounded memory."""
 
 import json
 import subprocess
