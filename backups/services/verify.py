@@ -18,7 +18,7 @@ from databases.engines.base import Connection, Engine
 from jobs.errors import BackupError
 from jobs.fields import unseal
 from jobs.lease import Lease
-from jobs.models import Status
+from jobs.models import OPEN, Status
 from jobs.services.ring import ring
 
 
@@ -32,7 +32,8 @@ def request_verification(
 ) -> Verification:
     """Of the copy at `destination`, else of every copy.
 
-    Raises BackupError(code="wrong_state") unless the backup is completed.
+    Raises BackupError(code="wrong_state") unless the backup is completed; a scheduled one also while another is open:
+    the sweeper and the end of each ask for the next.
     """
     with transaction.atomic():
         backup = Backup.objects.select_for_update().get(pk=backup.pk)
@@ -42,6 +43,8 @@ def request_verification(
                 code="wrong_state",
                 permanent=True,
             )
+        if trigger == Verification.Trigger.SCHEDULE and backup.verifications.filter(status__in=OPEN).exists():
+            raise BackupError(f"{backup.pk} is being verified already.", code="wrong_state", permanent=True)
         copies = backup.copies.select_related("destination").order_by("pk")
         copy = (copies.filter(destination=destination) if destination else copies).first()
         verification = Verification.objects.create(

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from backups.models import Backup, Copy, Destination, Verification
 from backups.pipeline.keys import generate_identity, recipient_of
+from backups.services import verify_due as verify_due_module
 from backups.services.verify_due import readable, verify_due
 from databases.models import Policy
 from jobs.models import LogLine, Status, Tally
@@ -210,7 +211,7 @@ def flip(path: Path) -> None:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("damage", [cut, flip, Path.unlink], ids=["cut", "flipped", "missing"])
 def test_damage_at_rest_is_found_put_aside_and_told(shop: Backup, tmp_path: Path, damage: Any) -> None:
-    """Faults 4 and 31."""
+    """Whatever a disk does to what was whole when it was stored."""
     path = tmp_path / "disk" / Copy.objects.get().key
     damage(path)
     there = path.exists()
@@ -266,3 +267,14 @@ def test_a_copy_that_is_being_deleted_does_not_come_back(shop: Backup, monkeypat
     monkeypatch.setattr("backups.services.verify._read", deleted_meanwhile)
     assert verify(shop).status == Status.COMPLETED
     assert Copy.objects.get().state == Copy.State.DELETING
+
+
+def test_who_asks_at_the_same_moment_asks_for_one(disk: Destination, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sweeper and each scheduled one that ends choose the same copy."""
+    stored(disk, days_ago(20))
+    monkeypatch.setattr("backups.services.verify_due._full", lambda waiting: [])
+    monkeypatch.setattr("backups.services.verify_due._waiting", dict)
+    chosen = list(verify_due_module._longest_unread(timezone.now(), timezone.now(), []))
+    assert verify_due() == 1
+    monkeypatch.setattr("backups.services.verify_due._longest_unread", lambda *given: iter(chosen))
+    assert (verify_due(), len(asked())) == (0, 1)
