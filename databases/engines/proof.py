@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from jobs.errors import BackupError
+
 if TYPE_CHECKING:
     from databases.engines.base import Engine, Guard
 
@@ -64,3 +66,8 @@ class Mask:
     column: str
     method: str
     value: str = ""
+
+
+def unanswerable(message: str) -> BackupError:
+    """An assertion that is none, or that what was restored cannot answer."""
+    return BackupError(message, code="assertion", permanent=True, hint="Correct the assertion.")

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from jobs.errors import BackupError
+from databases.engines.proof import unanswerable
 
 FORM = 'Write it as {"count": "users"}.'
 
@@ -17,12 +17,8 @@ def fault_of(query: Any) -> str:
 def evaluate(count: Callable[[str], int], collections: Sequence[str], query: Any) -> int:
     """Raises BackupError(code="assertion")."""
     if fault := fault_of(query):
-        raise _refused(fault)
+        raise unanswerable(fault)
     name = query["count"]
     if name not in collections:
-        raise _refused(f"The backup has no collection {name!r}; it has {', '.join(collections)}.")
+        raise unanswerable(f"The backup has no collection {name!r}; it has {', '.join(collections)}.")
     return count(name)
-
-
-def _refused(message: str) -> BackupError:
-    return BackupError(message, code="assertion", permanent=True, hint="Correct the assertion.")

@@ -11,6 +11,7 @@ from databases.engines.base import Connection, Guard
 from databases.engines.mongodb.login import login
 from databases.engines.mongodb.options import MongoOptions
 from databases.engines.mongodb.session import Client, ask
+from databases.engines.proof import unanswerable
 from jobs.errors import BackupError
 
 MEMBERS = frozenset({"collection", "filter"})
@@ -39,12 +40,12 @@ def _filter_of(query: Mapping[str, Any]) -> dict[str, Any]:
 def evaluate(connection: Connection, options: MongoOptions, names: Mapping[str, str], query: Any, guard: Guard) -> int:
     """`names` say where each database of the backup is. Raises BackupError(code="assertion")."""
     if fault := fault_of(query):
-        raise _refused(fault)
+        raise unanswerable(fault)
     database, collection = _place_of(query["collection"], names, connection.database_name)
 
     async def question(client: Client) -> int:
         if collection not in await client[database].list_collection_names(filter={"name": collection}):
-            raise _refused(f"There is no collection {query['collection']}.")
+            raise unanswerable(f"There is no collection {query['collection']}.")
         return await client[database][collection].count_documents(_filter_of(query))
 
     try:
@@ -53,7 +54,7 @@ def evaluate(connection: Connection, options: MongoOptions, names: Mapping[str, 
     except BackupError as error:
         if error.code != "server_error":
             raise
-        raise _refused(error.message) from error
+        raise unanswerable(error.message) from error
 
 
 def _place_of(name: str, names: Mapping[str, str], database: str) -> tuple[str, str]:
@@ -66,8 +67,4 @@ def _place_of(name: str, names: Mapping[str, str], database: str) -> tuple[str, 
         return database, name
     if not names and rest:
         return first, rest
-    raise _refused(f"The backup holds several databases: name one of them, as database.{name}.")
-
-
-def _refused(message: str) -> BackupError:
-    return BackupError(message, code="assertion", permanent=True, hint="Correct the assertion.")
+    raise unanswerable(f"The backup holds several databases: name one of them, as database.{name}.")

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from databases.engines.base import Guard
+from databases.engines.proof import unanswerable
 from databases.engines.s3_bucket.client import call, connected
 from databases.engines.s3_bucket.keys import LONG, Keys
 from databases.engines.s3_bucket.options import S3Options
 from databases.engines.s3_bucket.query import fault_of
 from databases.engines.s3_bucket.scratch import Scratch
-from jobs.errors import BackupError
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def evaluate(options: S3Options, scratch: Scratch | None, query: Any, guard: Guard) -> bool | int:
     """Keys are the backup's own. Raises BackupError(code="assertion")."""
     if fault := fault_of(query):
-        raise _refused(fault)
+        raise unanswerable(fault)
     keys = Keys(options.prefix, scratch.source_prefix if scratch else options.prefix)
     with connected(options) as client:
         if "key" in query:
@@ -51,8 +51,4 @@ def _listed(client: "S3Client", bucket: str, prefix: str, guard: Guard) -> Itera
 
 def _require_below(name: str, prefix: str) -> None:
     if not name.startswith(prefix):
-        raise _refused(f"The backup holds only keys that begin with {prefix}.")
-
-
-def _refused(message: str) -> BackupError:
-    return BackupError(message, code="assertion", permanent=True, hint="Correct the assertion.")
+        raise unanswerable(f"The backup holds only keys that begin with {prefix}.")
