@@ -233,7 +233,9 @@ def test_a_waiting_verification_or_restore_is_cancelled_once(backup: Backup, kin
     action = "restore" if kind == "restores" else "verify"
     address = client.post(f"/api/backups/{backup.pk}/{action}", body, format="json").headers["Location"]
     assert code_of(api("viewer").post(f"{address}/cancel")) == (403, "permission_denied")
-    LogLine.objects.create(job_kind=kind.removesuffix("s"), job_id=address.rpartition("/")[2], attempt=0, message="asked for")
+    LogLine.objects.create(
+        job_kind=kind.removesuffix("s"), job_id=address.rpartition("/")[2], attempt=0, message="asked for"
+    )
     log = api("viewer").get(f"{address}/log")
     assert (log.headers["Content-Type"], b"asked for" in log.content) == ("text/plain; charset=utf-8", True)
     answer = client.post(f"{address}/cancel")

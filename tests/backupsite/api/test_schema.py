@@ -97,7 +97,8 @@ def test_the_pages_load_nothing_from_elsewhere(address: str) -> None:
 
 def test_every_action_names_a_role_that_exists() -> None:
     for _, viewset, _ in router.registry:
-        actions = {name for extra in viewset.get_extra_actions() for name in extra.mapping.values()}
+        extras: list[Any] = viewset.get_extra_actions()
+        actions = {name for extra in extras for name in extra.mapping.values()}
         actions |= {
             name for name in ("create", "list", "retrieve", "destroy", "partial_update") if hasattr(viewset, name)
         }
