@@ -8,6 +8,7 @@ from typing import ClassVar
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from jobs.fields import EncryptedJSONField, unseal
@@ -127,7 +128,7 @@ class Rule(models.Model):
         ordering = ["created_at", "id"]
 
     def __str__(self) -> str:
-        return ", ".join(self.kinds)
+        return gettext("every event") if self.kinds == every_kind() else ", ".join(self.kinds)
 
 
 class Mute(models.Model):

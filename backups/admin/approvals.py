@@ -50,7 +50,9 @@ class ApprovalAdmin(PageAdmin):
 
     @display(description=gettext_lazy("Status"), ordering="state")
     def status(self, approval: Approval) -> SafeString:
-        return format_html('<span class="bks-badge">{}</span>', approval.get_state_display())
+        return format_html(
+            '<span class="bks-badge bks-approval-{}">{}</span>', approval.state, approval.get_state_display()
+        )
 
     @display(description=gettext_lazy("Asked by"), ordering="requested_by_name")
     def asked_by(self, approval: Approval) -> str:

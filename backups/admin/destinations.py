@@ -24,6 +24,17 @@ S3_PLACE = ("bucket", "prefix", "endpoint_url", "region", "addressing")
 S3_RIGHTS = ("access_key", "secret_key", "ca")
 S3_OBJECTS = ("storage_class", "server_side_encryption", "kms_key_id")
 S3_LOCK = ("object_lock_mode", "object_lock_days")
+WORDS = {  # where the name of the column is no word
+    "id": "Id",
+    "is_default": "Default",
+    "off_site": "Off-site",
+    "endpoint_url": "Endpoint URL",
+    "ca": "CA certificates",
+    "server_side_encryption": "Server-side encryption",
+    "kms_key_id": "KMS key",
+    "object_lock_mode": "Object Lock mode",
+    "object_lock_days": "Object Lock days",
+}
 HELD = (
     "The bucket needs Object Lock, which is chosen when it is made. Retention leaves alone what the store still holds."
 )
@@ -51,6 +62,8 @@ class DestinationForm(PageForm):
             self.fields["id"] = forms.CharField(
                 required=False, max_length=63, help_text="Never changes. Empty: one is made."
             )
+        for name in WORDS.keys() & self.fields.keys():
+            self.fields[name].label = WORDS[name]
         self.sections: tuple[Section, ...] = (
             ("Destination", "", ("name", "id", "is_default", "off_site", "queue")),
             ("Folder", "", LOCAL),
@@ -166,10 +179,14 @@ def place_of(destination: Destination) -> str:
     return "/".join(part for part in (f"s3://{destination.bucket}", destination.prefix.strip("/")) if part)
 
 
+def _word(name: str) -> str:
+    return WORDS.get(name) or str(_column(name).verbose_name)
+
+
 def _facts(destination: Destination) -> list[tuple[str, Any]]:
     remote = ("endpoint_url", "region", "access_key", *S3_OBJECTS, *S3_LOCK)
     fields = () if destination.kind == Destination.Kind.LOCAL else remote
-    named = [(str(_column(name).verbose_name), getattr(destination, name)) for name in (*fields, "queue")]
+    named = [(_word(name), getattr(destination, name)) for name in (*fields, "queue")]
     if destination.kind == Destination.Kind.LOCAL:
         named.insert(0, ("kept free", size(destination.reserve_bytes)))
     return [(name, value) for name, value in named if value]

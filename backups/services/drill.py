@@ -102,8 +102,8 @@ def _put_aside(findings: Findings, sources: Sequence[PlainSource]) -> None:
 
 def _say_compared(findings: Findings, lease: Lease) -> None:
     assert findings.comparison is not None
-    checked = ", ".join(f"{count} {kind}" for kind, count in findings.comparison.checked.items()) or "nothing"
-    lease.log(f"compared {checked}: {findings.comparison.total or 'no'} differences")
+    checked = [f"{kind.replace('_', ' ')} {count}" for kind, count in findings.comparison.checked.items()]
+    lease.log(f"compared {', '.join(checked) or 'nothing'}: {findings.comparison.total or 'no'} differences")
     for note in findings.comparison.notes:
         lease.log(note)
 

@@ -30,6 +30,7 @@ def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         **figures,
         "stored": stored or 0,
         "databases": Database.objects.count(),
+        "registered": Database.objects.filter(built_in=False).count(),
         "destinations": Destination.objects.count(),
         "default_destination": default.name if default else "",
         "latest": backups_with_copies()[:10],

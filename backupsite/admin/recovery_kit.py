@@ -47,6 +47,7 @@ class KitAdmin(PageAdmin):
     list_display = ("taken_at", "by_name", "keys")
     list_display_links = None
     empty_hint = _("Nobody has taken the kit yet.")
+    add_label = _("Take the recovery kit")
 
     def get_model_perms(self, request: HttpRequest) -> dict[str, bool]:
         return {name: allowed for name, allowed in super().get_model_perms(request).items() if name in ("view", "add")}

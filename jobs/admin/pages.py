@@ -30,6 +30,7 @@ class RoleAdmin(ModelAdmin):
     actions = None  # no bulk deletion: each deletion says its consequences first
     list_per_page = 30
     empty_hint: ClassVar[str | Promise] = ""  # what to do where a list is still empty
+    add_label: ClassVar[str | Promise] = ""  # of the button there, where "Add ..." is not what it does
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return role_of(request.user) >= self.view_role

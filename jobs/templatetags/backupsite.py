@@ -40,6 +40,12 @@ def badge(status: str) -> SafeString:
 
 
 @register.filter
+def words(code: str) -> str:
+    """`row_hash` as it is read: `row hash`."""
+    return code.replace("_", " ")
+
+
+@register.filter
 def size(count: int | None) -> str:
     """As commands write it: `3.4 MiB`."""
     return "–" if count is None else figure(count)

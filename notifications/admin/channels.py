@@ -143,7 +143,7 @@ class ChannelAdmin(PageAdmin):
             "badge": target_badge(obj),
             "facts": [(name, obj.settings[name]) for name in shown if obj.settings.get(name)],
             "rules": obj.rules.all(),
-            "deliveries": obj.deliveries.annotate(count=Count("events"))[:20],
+            "deliveries": obj.deliveries.annotate(count=Count("events")).order_by("-id")[:20],
             "has_old_secret": "old_secret" in obj.secret_names,
             **{f"{name}_url": self.address(obj, name) for name in ("edit", "delete", "rotate", "drop_old")},
             "check_url": self.address(obj, "test"),
