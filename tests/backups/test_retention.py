@@ -178,7 +178,8 @@ def histories(draw: st.DrawFn) -> list[Fact]:
         status = draw(st.sampled_from(["completed"] * 5 + ["failed", "cancelled", "in_progress"]))
         whole = [fact.id for fact in facts if fact.status == "completed" and fact.type != "selective"]
         kind = draw(st.sampled_from(["full", "full", "incremental", "selective"]))
-        parent = draw(st.sampled_from(whole)) if kind == "incremental" and whole and status != "failed" else None
+        builds = kind == "incremental" and whole and status not in ("failed", "cancelled")
+        parent = draw(st.sampled_from(whole)) if builds else None
         facts.append(
             Fact(
                 id=f"b{number:02}",

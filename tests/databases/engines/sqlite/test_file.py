@@ -22,6 +22,7 @@ from databases.engines.sqlite.engine import SqliteEngine
 from jobs.errors import BackupError
 from tests.contracts.engines import Dumped, RecordingGuard, dump_of
 from tests.databases.engines.sqlite.test_suite import content, engine_for, sample
+from tests.live import until
 
 
 @pytest.fixture
@@ -40,6 +41,18 @@ def refused(engine: Engine, dumped: Dumped, *, drop_existing: bool = False) -> s
     return raised.value.code
 
 
+def dump_after_more(shop: Engine) -> Dumped:
+    """A dump, after the writer had its turn."""
+    with closing(sqlite3.connect(shop.options.path, timeout=20)) as database:
+
+        def count() -> int:
+            return int(database.execute("SELECT count(*) FROM orders").fetchone()[0])
+
+        before = count()
+        until(lambda: count() > before, seconds=60)
+    return dump_of(shop)
+
+
 def test_a_dump_is_of_one_moment_while_others_write(shop: Engine, tmp_path: Path) -> None:
     """Each transaction writes two rows: an odd count is half of one."""
     over = threading.Event()
@@ -54,7 +67,7 @@ def test_a_dump_is_of_one_moment_while_others_write(shop: Engine, tmp_path: Path
     writer = threading.Thread(target=write)
     writer.start()
     try:
-        dumps = [dump_of(shop) for _ in range(3)]
+        dumps = [dump_after_more(shop) for _ in range(3)]
     finally:
         over.set()
         writer.join()
