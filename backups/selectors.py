@@ -124,9 +124,9 @@ def backups_being_read() -> set[str]:
 
 
 def _readings() -> list[QuerySet[Any]]:
-    own: list[QuerySet[Any]] = [
-        model._default_manager.filter(status__in=OPEN) for model in (Restore, Verification, Drill)
-    ]
+    own: list[QuerySet[Any]] = [model._default_manager.filter(status__in=OPEN) for model in (Restore, Verification)]
+    # One that waits for a key may do so for ever: it is told what to read when the key comes.
+    own.append(Drill.objects.filter(status__in=OPEN).exclude(status=Status.SCHEDULED, scheduled_at__isnull=True))
     # Copies that wait for a destination may do so for days: they hold nothing, and end with their backup.
     own.append(CopyJob.objects.filter(status=Status.IN_PROGRESS))
     return [*(runs.values_list("backup_id", "pk") for runs in own), *readers()]

@@ -43,6 +43,7 @@ _ALL = (
     _info("restore.finished", "A restore ended; an error when it failed."),
     _info("drill.completed", "A backup was restored into a scratch target and is as it should be."),
     _error("drill.failed", "A backup could not be restored as it should be."),
+    _warning("drill.waiting", "A scheduled drill waits for the age secret key."),
     _warning("drill.overdue", "No backup of a Database was proven by a drill for too long."),
     _error("verify.failed", "A copy is damaged or missing."),
     _warning("verify.overdue", "Copies were not read again for too long."),

@@ -193,3 +193,9 @@ class DrillForm(KeyForm):
     def values(self) -> dict[str, Any]:
         data = self.cleaned_data
         return {"destination": data["destination"], "server": data["server"], "identity": self.identity()}
+
+
+class IdentityForm(KeyForm):
+    """The key that a drill waits for."""
+
+    sections = ((str(_("Key")), "", ("identity",)),)

@@ -5,19 +5,24 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import URLPattern, reverse
 from django.utils.dateparse import parse_datetime
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesCheckboxFilter
 from unfold.decorators import display
 
+from backups.admin.drill_forms import IdentityForm
 from backups.admin.filters import DatabaseFilter
 from backups.admin.runs import RunAdmin
-from backups.models import Drill
+from backups.models import Backup, Drill
 from backups.services.sign_report import key_id
+from backups.services.wait_for_identity import give_identity
 from databases.models import Database
+from jobs.admin.pages import posted
+from jobs.roles import Role
 from jobs.templatetags.backupsite import two_lines
 
 PHASES = (
@@ -27,6 +32,11 @@ PHASES = (
     ("compare", _("Compare with the manifest")),
     ("assert", _("Ask what is asserted")),
     ("tear_down", _("Remove the scratch target")),
+)
+
+GIVING = _(
+    "Its schedule came, and nothing on this site opens the backups. The drill begins with the backup that its plan "
+    "picks now."
 )
 
 
@@ -52,7 +62,11 @@ class DrillAdmin(RunAdmin):
         return drill.get_trigger_display()
 
     def page_routes(self) -> list[URLPattern]:
-        return [*super().page_routes(), self.read_route("report", self.report, self.view_role)]
+        return [
+            *super().page_routes(),
+            self.read_route("report", self.report, self.view_role),
+            self.form_route("identity", self.identity, Role.OPERATOR),
+        ]
 
     def page_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
         return {
@@ -60,9 +74,28 @@ class DrillAdmin(RunAdmin):
             "phases": _phases(obj.report),
             "database_exists": Database.objects.filter(pk=obj.database_id).exists(),
             "report_url": self.address(obj, "report"),
+            "identity_url": self.address(obj, "identity"),
             "json_url": reverse("api:drill-report", args=[obj.pk]),
             "signature_url": reverse("api:drill-signature", args=[obj.pk]),
         }
+
+    def identity(self, request: HttpRequest, drill: Drill) -> HttpResponse:
+        form = IdentityForm(posted(request), backup=drill.backup or Backup(encryption="age"))
+        if request.method == "POST" and form.is_valid():
+            given = form.save_through(lambda: give_identity(drill=drill, identity=form.identity(), user=request.user))
+            if given is not None:
+                return redirect(self.address(drill))
+        return self.render(
+            request,
+            "backupsite/form_page.html",
+            form=form,
+            title=gettext("Give the key to %(drill)s") % {"drill": drill.pk},
+            introduction=GIVING,
+            object=drill,
+            back=self.address(drill),
+            submit=gettext("Begin"),
+            refused=gettext("Nothing was started."),
+        )
 
     def report(self, request: HttpRequest, drill: Drill) -> HttpResponse:
         """One page by itself: it is saved, printed and shown to auditors."""

@@ -52,6 +52,9 @@ class DrillSerializer(RunSerializer):
         source="server_id", read_only=True, allow_null=True, help_text="Null: what the engine makes by itself."
     )
     assertions = AssertionsField(read_only=True)
+    waits_for_identity = serializers.BooleanField(
+        read_only=True, help_text="It begins when `POST /api/drills/{id}/identity` brings the age secret key."
+    )
 
 
 class DrillBackupRequestSerializer(IdentitySerializer):

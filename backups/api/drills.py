@@ -16,9 +16,11 @@ from backups.api.drill_report import DrillReportSerializer
 from backups.api.drill_serializers import DrillSerializer
 from backups.api.filters import AnyOf, RunFilters
 from backups.api.log import HasLog
+from backups.api.serializers import IdentitySerializer
 from backups.api.streaming import Bytes
 from backups.models import Drill
 from backups.services.sign_report import canonical, public_key, signature_of
+from backups.services.wait_for_identity import give_identity
 from jobs.api import RoleOfActions
 from jobs.roles import Role
 
@@ -42,7 +44,7 @@ class DrillViewSet(RoleOfActions, HasLog, viewsets.ReadOnlyModelViewSet[Drill]):
     serializer_class = DrillSerializer
     lookup_value_regex = "[^/\\x00]+"
     filterset_class = DrillFilters
-    roles = {"cancel": Role.OPERATOR}
+    roles = {"cancel": Role.OPERATOR, "identity": Role.OPERATOR}
     search_fields = ("id", "backup_label", "database__id", "database_name")
     ordering_fields = ("created_at", "started_at", "finished_at", "status")
     ordering = ("-created_at",)
@@ -52,6 +54,15 @@ class DrillViewSet(RoleOfActions, HasLog, viewsets.ReadOnlyModelViewSet[Drill]):
     def cancel(self, request: Request, pk: str) -> Response:
         """At once while it waits; a running one removes its scratch target and stops."""
         return cancelled(self)
+
+    @extend_schema(request=IdentitySerializer, responses={202: DrillSerializer})
+    @action(methods=["post"], **DETAIL_ACTION)
+    def identity(self, request: Request, pk: str) -> Response:
+        """Begins a drill that waits for the age secret key, with the backup that its plan picks now."""
+        body = IdentitySerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        drill = give_identity(drill=self.get_object(), user=request.user, **body.validated_data)
+        return Response(DrillSerializer(drill).data, status=202)
 
     @extend_schema(
         responses={(200, "application/json"): DrillReportSerializer},

@@ -81,6 +81,11 @@ class Drill(Job):
             )
         ]
 
+    @property
+    def waits_for_identity(self) -> bool:
+        """Its schedule came where nothing opens the backup: it begins when somebody gives the age secret key."""
+        return self.status == Status.SCHEDULED and self.scheduled_at is None
+
 
 class DrillSlot(models.Model):
     """One due time of a drill, in UTC, with its outcome; at most one per Database and time."""

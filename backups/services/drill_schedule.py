@@ -13,6 +13,7 @@ from django.utils import timezone
 from backups.models import Drill, DrillPlan, DrillSlot
 from backups.services.request_drill import request_drill
 from backups.services.schedule import LATE, MISSED, PAUSED, REMEMBERED
+from backups.services.wait_for_identity import give_identity, wait_for_identity
 from databases.models import Database
 from databases.schedule import crons, latest_runs, next_due
 from databases.selectors import site_policy
@@ -76,21 +77,43 @@ def _ensure(plan: DrillPlan, now: datetime, *, paused: bool) -> int:
 def _decide(database: Database, due: datetime, now: datetime, *, paused: bool) -> int:
     if paused:
         return _skip(database, due, PAUSED)
-    if Drill.objects.filter(database=database, status__in=OPEN).exists():
-        return _skip(database, due, "an earlier drill still waits or runs")
+    if drill := Drill.objects.filter(database=database, status__in=OPEN).first():
+        return _skip(database, due, _still_open(drill))
     late = now - due > LATE
     outcome = DrillSlot.Outcome.CAUGHT_UP if late else DrillSlot.Outcome.REQUESTED
     trigger = Drill.Trigger.CATCH_UP if late else Drill.Trigger.SCHEDULE
     try:
         with transaction.atomic():
             slot = DrillSlot.objects.create(database=database, due_at=due, outcome=outcome)
-            slot.drill = request_drill(database=database, trigger=trigger)
+            slot.drill = _asked_for(database, trigger)
             slot.save(update_fields=["drill"])
     except IntegrityError:
         return 0  # somebody else recorded it
     except BackupError as error:
-        return _skip(database, due, str(error)[:200])  # nothing to drill, or no key here to open it with
+        return _skip(database, due, str(error)[:200])  # nothing to drill
     return 1
+
+
+def _asked_for(database: Database, trigger: str) -> Drill:
+    try:
+        with transaction.atomic():
+            return request_drill(database=database, trigger=trigger)
+    except BackupError as error:
+        if error.code != "missing_key":
+            raise
+        return wait_for_identity(database=database, trigger=trigger)
+
+
+def _still_open(drill: Drill) -> str:
+    """Why another one is not asked for. One that waits for a key begins where the site has been given one since."""
+    if not drill.waits_for_identity:
+        return "an earlier drill still waits or runs"
+    try:
+        with transaction.atomic():
+            give_identity(drill=drill)
+    except BackupError:
+        return "an earlier drill waits for the age secret key"
+    return "an earlier drill began, which had waited for a key"
 
 
 def _skip(database: Database, due: datetime, reason: str) -> int:

@@ -41,7 +41,7 @@ def request_drill(
     Raises BackupError: unsupported, engine_mismatch, invalid_assertion, no_backup, wrong_state, vanished, missing_key.
     """
     database_id = backup.database_id if backup else database.pk if database else None
-    plan = DrillPlan.objects.select_related("destination", "server").filter(pk=database_id).first() or DrillPlan()
+    plan = plan_of(database_id)
     engine = backup.engine if backup else database.engine if database else ""
     server = server or plan.server
     assertions = plan.assertions if assertions is None else assertions
@@ -50,9 +50,9 @@ def request_drill(
     with transaction.atomic():
         # A plan's destination may lack a backup that is named: then the nearest good copy is read.
         place = destination or (plan.destination if backup is None else None)
-        chosen = backup or _picked(database_id, pick or plan.pick, place)
+        chosen = backup or picked(database_id, pick or plan.pick, place)
         chosen = Backup.objects.select_for_update().get(pk=chosen.pk)
-        _require_readable(chosen, place, identity)
+        require_readable(chosen, place, identity)
         drill = Drill.objects.create(
             database_id=database_id,
             database_name=chosen.database_name,
@@ -64,11 +64,21 @@ def request_drill(
             assertions=list(assertions),
             identity=identity or None,
             requested_by=user,
-            queue=(server.queue if server else "") or stored_copy(chosen, destination=place).destination.queue,
+            queue=queue_of(chosen, place, server),
             max_attempts=settings.BACKUPSITE_MAX_ATTEMPTS,
         )
         ring(drill)
     return drill
+
+
+def plan_of(database_id: str | None) -> DrillPlan:
+    """As it would be made where nobody has saved one yet."""
+    return DrillPlan.objects.select_related("destination", "server").filter(pk=database_id).first() or DrillPlan()
+
+
+def queue_of(backup: Backup, destination: Destination | None, server: Database | None) -> str:
+    """Of the host that reaches the server, else of the one that has the copy."""
+    return (server.queue if server else "") or stored_copy(backup, destination=destination).destination.queue
 
 
 def require_drillable(*, engine: str, server: Database | None) -> None:
@@ -92,7 +102,8 @@ def kept_backups(*, database_id: str | None, destination: Destination | None) ->
     return good.exclude(type=Backup.Type.SELECTIVE)
 
 
-def _picked(database_id: str | None, pick: str, destination: Destination | None) -> Backup:
+def picked(database_id: str | None, pick: str, destination: Destination | None) -> Backup:
+    """Raises BackupError(code="no_backup")."""
     kept = kept_backups(database_id=database_id, destination=destination)
     if pick == Pick.NEWEST:
         found = kept.order_by("-created_at", "-pk").first()
@@ -110,7 +121,8 @@ def _picked(database_id: str | None, pick: str, destination: Destination | None)
     return found
 
 
-def _require_readable(backup: Backup, destination: Destination | None, identity: str) -> None:
+def require_readable(backup: Backup, destination: Destination | None, identity: str) -> None:
+    """Raises BackupError: wrong_state, vanished, missing_key."""
     readable(backup=backup, identities=drill_identities_for(identity), hint=KEY_HINT)
     if destination is not None:
         for part in chain_of(backup):

@@ -10,18 +10,25 @@ from django.core.exceptions import ValidationError
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from backups.models import Backup, Drill, DrillOverdue, DrillPlan, DrillSlot
+from backups.models import Backup, Destination, Drill, DrillOverdue, DrillPlan, DrillSlot
+from backups.pipeline.keys import generate_identity
+from backups.selectors import readers_of
 from backups.services import drill_overdue
 from backups.services.drill_overdue import tell_drill_overdue
 from backups.services.drill_schedule import ensure_drill_slots
 from backups.services.forget_slots import forget_old_slots
 from backups.services.save_drill_plan import save_drill_plan
+from backups.services.wait_for_identity import give_identity
 from databases.engines import registry
 from databases.models import Database, Policy
+from jobs.errors import BackupError
+from jobs.fields import unseal
 from jobs.models import Status
+from jobs.services.cancel import cancel_job
 from jobs.services.ring import ring_waiting
+from jobs.services.sweep import promote
 from notifications.models import Event
-from tests.api import make_backup, make_database, make_destination
+from tests.api import api, make_backup, make_database, make_destination
 from tests.backups.paper import PaperEngine
 
 pytestmark = pytest.mark.django_db
@@ -91,13 +98,67 @@ def test_a_time_is_skipped_with_the_reason_when_there_is_nothing_to_drill(nightl
     assert outcome == "skipped" and reason.startswith("There is no backup of shop to drill")
 
 
-def test_a_time_is_skipped_where_the_key_is_missing(nightly: Database, settings: Any) -> None:
-    settings.BACKUPSITE_AGE_IDENTITIES = settings.BACKUPSITE_DRILL_IDENTITIES = []
-    Backup.objects.update(encryption="age")
-    ensure_drill_slots()
-    [(_, outcome, reason)] = slots()
-    assert outcome == "skipped" and "holds no key" in reason
-    assert not Event.objects.exists() and not Drill.objects.exists()
+class TestWithoutTheKey:
+    @pytest.fixture
+    def waiting(self, nightly: Database, settings: Any) -> Drill:
+        settings.BACKUPSITE_AGE_IDENTITIES = settings.BACKUPSITE_DRILL_IDENTITIES = []
+        Backup.objects.update(encryption="age")
+        assert ensure_drill_slots() == 1
+        return Drill.objects.get()
+
+    def test_the_drill_waits_for_it_and_says_so_once(self, waiting: Drill, clock: Clock) -> None:
+        assert slots() == [(DUE, "requested", "")]
+        assert (waiting.waits_for_identity, waiting.status) == (True, Status.SCHEDULED)
+        assert [event.kind for event in Event.objects.all()] == ["drill.waiting"]
+        assert promote() == 0
+        clock(DUE + DAY)
+        ensure_drill_slots()
+        assert slots()[-1][1:] == ("skipped", "an earlier drill waits for the age secret key")
+        assert (Drill.objects.count(), Event.objects.count()) == (1, 1)
+
+    def test_it_holds_no_backup_meanwhile(self, waiting: Drill) -> None:
+        assert waiting.backup is not None
+        assert readers_of(waiting.backup) == []
+        Drill.objects.update(scheduled_at=DUE)  # one that comes back for its next attempt does
+        assert readers_of(waiting.backup) == [waiting.pk]
+
+    def test_the_key_begins_it_with_what_is_newest_then(self, waiting: Drill, nightly: Database) -> None:
+        assert waiting.backup is not None
+        later = {"created_at": waiting.backup.created_at + timedelta(seconds=1), "encryption": "age"}
+        newer = make_backup(nightly, destination=Destination.objects.get(), **later)
+        key, _ = generate_identity()
+        begun = give_identity(drill=waiting, identity=key)
+        assert (begun.status, begun.backup_label, unseal(begun.identity)) == (Status.PENDING, newer.pk, key)
+        with pytest.raises(BackupError) as raised:
+            give_identity(drill=waiting, identity=key)
+        assert raised.value.code == "wrong_state"
+
+    def test_no_key_begins_nothing(self, waiting: Drill) -> None:
+        with pytest.raises(BackupError) as raised:
+            give_identity(drill=waiting)
+        assert raised.value.code == "missing_key"
+        assert Drill.objects.get().waits_for_identity
+
+    def test_a_key_that_the_site_was_given_since_begins_it_at_the_next_due_time(
+        self, waiting: Drill, clock: Clock, settings: Any
+    ) -> None:
+        settings.BACKUPSITE_DRILL_IDENTITIES = [generate_identity()[0]]
+        clock(DUE + DAY)
+        ensure_drill_slots()
+        assert Drill.objects.get().status == Status.PENDING
+
+    def test_it_can_be_cancelled(self, waiting: Drill) -> None:
+        assert cancel_job(job=waiting).status == Status.CANCELLED
+
+    def test_operators_give_it_over_http(self, waiting: Drill) -> None:
+        path, key = f"/api/drills/{waiting.pk}/identity", generate_identity()[0]
+        assert api("operator").get(f"/api/drills/{waiting.pk}").json()["waits_for_identity"] is True
+        assert api("viewer").post(path, {"identity": key}, format="json").status_code == 403
+        assert api("operator").post(path, {"identity": "nothing like it"}, format="json").status_code == 400
+        answer = api("operator").post(path, {"identity": key}, format="json")
+        assert (answer.status_code, answer.json()["status"]) == (202, "pending")
+        assert key not in answer.content.decode()
+        assert api("operator").post(path, {"identity": key}, format="json").status_code == 409
 
 
 def test_a_disabled_database_is_not_drilled(nightly: Database) -> None:

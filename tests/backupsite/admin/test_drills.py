@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 
 from backups.models import Backup, Destination, Drill, DrillOverdue, DrillPlan
+from backups.pipeline.keys import generate_identity
 from backups.services.save_drill_plan import save_drill_plan
 from backups.services.sign_report import sign, storable
 from databases.models import Database
@@ -105,6 +106,26 @@ def test_one_backup_is_drilled_from_its_page(log_in: LogIn, make_backup: MakeBac
     assert log_in("operator").post(path, {"destination": "disk"}).status_code == 302
     drill = Drill.objects.get()
     assert (drill.backup, drill.destination) == (backup, disk)
+
+
+def test_a_drill_that_waits_for_a_key_is_given_it_on_its_page(
+    log_in: LogIn, make_backup: MakeBackup, settings: Any
+) -> None:
+    settings.BACKUPSITE_AGE_IDENTITIES = settings.BACKUPSITE_DRILL_IDENTITIES = []
+    backup = make_backup(encryption="age")
+    values = {"database": backup.database, "database_name": "Shop", "backup": backup, "backup_label": backup.pk}
+    waiting = Drill.objects.create(**values, status=Status.SCHEDULED)
+    page = f"/admin/backups/drill/{waiting.pk}"
+    assert f'href="{page}/identity/"' in log_in("operator").get(f"{page}/change/").content.decode()
+    assert f'href="{page}/identity/"' not in log_in("viewer").get(f"{page}/change/").content.decode()
+    assert log_in("viewer").post(f"{page}/identity/", {"identity": "x"}).status_code == 403
+    assert "holds no key" in log_in("operator").post(f"{page}/identity/", {"identity": ""}).content.decode()
+    key = generate_identity()[0]
+    log_in("operator").get(f"{page}/identity/")
+    assert Drill.objects.get().waits_for_identity
+    answer = log_in("operator").post(f"{page}/identity/", {"identity": key})
+    assert (answer.status_code, Drill.objects.get().status) == (302, Status.PENDING)
+    assert f"{page}/identity/" not in log_in("operator").get(f"{page}/change/").content.decode()
 
 
 def test_the_plan_is_edited_with_its_assertions(log_in: LogIn, shop: Database, disk: Destination) -> None:
