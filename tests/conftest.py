@@ -42,6 +42,11 @@ import django
 
 django.setup()  # a test module or conftest may import models at its top
 
+from django.conf import settings
+
+# Half a second of processor time for each password would be a fifth of the suite.
+settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
 
 def _shared(kind: str) -> object:
     return keeper.shared(kind, ROOM, int(os.environ["BACKUPSITE_TEST_OWNER"]))

@@ -1,7 +1,6 @@
 """The kit is taken by an admin who knows the password, and the first page asks for it until then."""
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from django.test import Client
@@ -10,12 +9,6 @@ from backups.models import Destination, KitDownload
 from backupsite.management.checks import OK, WARN, recovery
 from notifications.models import Event
 from tests.backupsite.admin.conftest import PASSWORD
-
-
-@pytest.fixture(autouse=True)
-def quick_passwords(settings: Any) -> None:
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
 
 LogIn = Callable[[str], Client]
 LIST = "/admin/backups/kitdownload/"

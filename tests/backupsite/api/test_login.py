@@ -22,11 +22,6 @@ pytestmark = pytest.mark.django_db
 LOGIN = {"username": "the-viewer", "password": "correct horse"}
 
 
-@pytest.fixture(autouse=True)
-def _fast_passwords(settings: Any) -> None:
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
 @pytest.fixture
 def viewer() -> Any:
     return user_with("viewer", password="correct horse")
