@@ -26,7 +26,12 @@ TOOLS = ("pg_dump", "pg_restore", "psql")
 ENDED = ("completed", "failed", "cancelled")
 
 
-def until(found: Callable[[], Any], *, seconds: float = 20.0, what: Callable[[], object] = str) -> Any:
+def busy() -> float:
+    """How many times as long as alone something may take here now: what a limit in seconds is multiplied by."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
+def until(found: Callable[[], Any], *, seconds: float = 60.0, what: Callable[[], object] = str) -> Any:
     """The first true answer of `found`; fails with `what()` when there is none in time."""
     deadline = time.monotonic() + seconds
     while not (answer := found()):
@@ -164,7 +169,7 @@ class Live:
         body = {"target_database_id": target, "confirm": target, **values}
         return f"/api/restores/{self.client.post(f'{backup}/restore', body)['id']}"
 
-    def until(self, path: str, *statuses: str, seconds: float = 30) -> dict[str, Any]:
+    def until(self, path: str, *statuses: str, seconds: float = 90) -> dict[str, Any]:
         """The job when it has one of these statuses (any that ends it, when none is given)."""
         wanted = statuses or ENDED
         job: dict[str, Any] = {}

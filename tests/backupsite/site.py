@@ -40,7 +40,7 @@ def manage(*argv: str, data_dir: Path, **values: str) -> "subprocess.CompletedPr
     )
 
 
-def until(condition: Callable[[], Any], *, seconds: float = 20.0, what: str = "") -> Any:
+def until(condition: Callable[[], Any], *, seconds: float = 60.0, what: str = "") -> Any:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if found := condition():

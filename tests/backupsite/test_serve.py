@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from tests.backupsite.site import Site, manage, serving, until
+from tests.live import busy
 
 pytestmark = pytest.mark.slow
 
@@ -91,7 +92,7 @@ def test_a_second_start_is_ready_within_five_seconds_and_stops_in_order(tmp_path
         assert not psutil.wait_procs(tree, timeout=1)[1]
         assert "First admin" not in second.log
         assert "Traceback" not in second.log
-    assert second.ready_s < 5.0
+    assert second.ready_s < 5.0 * busy()
 
 
 def test_nothing_outlives_a_killed_supervisor(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def test_a_run_on_a_frozen_server_can_be_cancelled(room: Room, limit: dict[str, 
         for path in paths:
             site.client.post(f"{path}/cancel")
         for path in paths:
-            assert site.until(path, seconds=20)["status"] == "cancelled"
+            assert site.until(path, seconds=60)["status"] == "cancelled"
         assert all(process.is_running() for process in pool)
         assert site.stored() == before
         complete(site, "well")  # both slots are free again, while the server is still frozen

@@ -104,7 +104,7 @@ def until_ended(client: Client, path: str, *, seconds: float = 60) -> dict[str, 
     return dict(job)
 
 
-def wait_for(found: Callable[[], list[str]], *, seconds: float = 30) -> list[str]:
+def wait_for(found: Callable[[], list[str]], *, seconds: float = 90) -> list[str]:
     deadline = time.monotonic() + seconds
     while not (names := found()):
         assert time.monotonic() < deadline

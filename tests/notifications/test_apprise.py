@@ -6,6 +6,7 @@ import time
 import pytest
 
 from notifications.services.try_channel import try_channel
+from tests.live import busy
 from tests.notifications.conftest import Post
 from tests.notifications.receivers import Receiver, black_hole, free_port
 
@@ -37,4 +38,4 @@ def test_it_ends_where_nobody_answers(post: Post, monkeypatch: pytest.MonkeyPatc
         began = time.monotonic()
         report = try_channel(channel=channel)
         assert (report.ok, report.code) == (False, "timeout")
-        assert time.monotonic() - began < 4  # the library alone would take longer
+        assert time.monotonic() - began < 4 * busy()  # the library alone would take longer

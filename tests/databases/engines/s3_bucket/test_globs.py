@@ -5,6 +5,7 @@ import time
 import pytest
 
 from databases.engines.s3_bucket.globs import Glob, Selection, faults_of_patterns
+from tests.live import busy
 
 
 @pytest.mark.parametrize(
@@ -39,7 +40,7 @@ def test_no_pattern_takes_long() -> None:
     glob = Glob("**a" * 100 + "b")
     began = time.perf_counter()
     assert not glob.matches("a" * 1024)
-    assert time.perf_counter() - began < 2
+    assert time.perf_counter() - began < 2 * busy()
 
 
 def test_what_is_excluded_is_not_included() -> None:
