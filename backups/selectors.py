@@ -106,14 +106,15 @@ def readers_of(backup: Backup) -> list[str]:
     while deeper:
         deeper = list(Backup.objects.filter(parent__in=deeper).exclude(pk__in=chain).values_list("pk", flat=True))
         chain += deeper
-    return [run for runs in readers_by_backup(chain).values() for run in runs]
+    runs = readers_by_backup(chain)
+    return list(dict.fromkeys(run for pk in chain for run in runs.get(pk, ())))
 
 
 def readers_by_backup(ids: Sequence[str]) -> dict[str, list[str]]:
     """What `readers_of` says of each that is read, in one query."""
     first, *rest = (source.filter(backup__in=ids).order_by() for source in _readings())
     found: dict[str, list[str]] = {}
-    for backup_id, run in first.union(*rest, all=True):
+    for backup_id, run in first.union(*rest):
         found.setdefault(backup_id, []).append(run)
     return found
 

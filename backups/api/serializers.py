@@ -24,6 +24,9 @@ class CopySerializer(serializers.ModelSerializer[Copy]):
     destination = serializers.CharField(source="destination_id")
     status = serializers.ChoiceField(source="state", choices=Copy.State.choices)
     size = serializers.IntegerField(source="backup.size", allow_null=True, help_text="Stored bytes.")
+    readback = serializers.CharField(
+        help_text="How it was compared after the write: `full` or `checksum`; empty while it is being written."
+    )
 
     class Meta:
         model = Copy

@@ -65,7 +65,7 @@ class Site:
             assert self.process.poll() is None, self.log
             return re.search(r"ready in ([\d.]+) s at (\S+)", self.log)
 
-        found = until(line, seconds=40, what=f"ready: {self.log}")
+        found = until(line, seconds=120, what=f"ready: {self.log}")
         self.ready_s = float(found[1])
         self.address: str = found[2]
         return str(found[2])
