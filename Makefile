@@ -4,8 +4,8 @@
 MAKEFLAGS += --no-print-directory
 
 PYTHON := .venv/bin/python
-# Much of the suite waits for servers: more processes than cores.
-JOBS ?= $(shell echo $$(( $$(nproc) * 2 )))
+# Much of the suite waits for servers: one process more than cores.
+JOBS ?= $(shell echo $$(( $$(nproc) + 1 )))
 # The checks read Django's settings; they get a data folder and an address of their own.
 CHECKED := BACKUPSITE_DATA_DIR=$(CURDIR)/.venv/check-data BACKUPSITE_PUBLIC_URL=https://backups.example.com
 
