@@ -7,7 +7,7 @@ from backups.models import Backup, Copy
 from backups.selectors import readers_of
 from backups.services.hold import until_words
 from backups.services.prune import remove_deleting_of
-from jobs.errors import BackupError
+from backups.services.request_copy import wrong_state
 from jobs.models import Status
 
 
@@ -18,7 +18,7 @@ def lock_copy(*, copy: Copy, locked: bool) -> Copy:
         Backup.objects.select_for_update().only("pk").get(pk=copy.backup_id)
         changed = Copy.objects.filter(pk=copy.pk).exclude(state=Copy.State.DELETING).update(locked=locked)
     if not changed:
-        raise _wrong_state(f"The copy of {copy.backup_id} at {copy.destination_id} is being deleted.")
+        raise wrong_state(f"The copy of {copy.backup_id} at {copy.destination_id} is being deleted.")
     copy.refresh_from_db()
     return copy
 
@@ -35,7 +35,7 @@ def delete_copy(*, copy: Copy) -> bool:
             return True
         if row.state != Copy.State.DELETING:
             if fault := copy_fault(row, backup):
-                raise _wrong_state(f"The copy of {backup.pk} at {row.destination_id} {fault}.")
+                raise wrong_state(f"The copy of {backup.pk} at {row.destination_id} {fault}.")
             Copy.objects.filter(pk=row.pk).update(state=Copy.State.DELETING)
     remove_deleting_of(backup)
     return not Copy.objects.filter(pk=copy.pk).exists()
@@ -61,7 +61,3 @@ def copy_fault(copy: Copy, backup: Backup) -> str:
     if readers := readers_of(backup):
         return f"may be read by {', '.join(readers)}"
     return ""
-
-
-def _wrong_state(message: str) -> BackupError:
-    return BackupError(message, code="wrong_state", permanent=True)

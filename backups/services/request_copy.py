@@ -90,13 +90,13 @@ def _queue(backup: Backup, destination: Destination, source: Destination | None)
 
 def _refuse_unfit(backup: Backup, destination: Destination) -> None:
     if backup.status != Status.COMPLETED:
-        raise _wrong_state(f"{backup.pk} is {backup.status}: only a completed backup can be copied.")
+        raise wrong_state(f"{backup.pk} is {backup.status}: only a completed backup can be copied.")
     if backup.copies.filter(destination=destination, state=Copy.State.STORED).exists():
-        raise _wrong_state(f"{backup.pk} has a copy at {destination.pk}.")
+        raise wrong_state(f"{backup.pk} has a copy at {destination.pk}.")
     running = CopyJob.objects.filter(backup=backup, destination=destination, status__in=OPEN)
     if pk := running.values_list("pk", flat=True).first():
-        raise _wrong_state(f"{pk} is to copy {backup.pk} to {destination.pk}.")
+        raise wrong_state(f"{pk} is to copy {backup.pk} to {destination.pk}.")
 
 
-def _wrong_state(message: str) -> BackupError:
+def wrong_state(message: str) -> BackupError:
     return BackupError(message, code="wrong_state", permanent=True)

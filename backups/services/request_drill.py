@@ -53,22 +53,31 @@ def request_drill(
         chosen = backup or picked(database_id, pick or plan.pick, place)
         chosen = Backup.objects.select_for_update().get(pk=chosen.pk)
         require_readable(chosen, place, identity)
-        drill = Drill.objects.create(
-            database_id=database_id,
-            database_name=chosen.database_name,
+        drill = create_drill(
             backup=chosen,
-            backup_label=chosen.pk,
-            trigger=trigger,
             destination=place,
             server=server,
-            assertions=list(assertions),
+            assertions=assertions,
+            trigger=trigger,
             identity=identity or None,
             requested_by=user,
             queue=queue_of(chosen, place, server),
-            max_attempts=settings.BACKUPSITE_MAX_ATTEMPTS,
         )
         ring(drill)
     return drill
+
+
+def create_drill(*, backup: Backup, assertions: Sequence[Mapping[str, Any]], **values: Any) -> Drill:
+    """The row of a drill of `backup`; `values` are further columns of it."""
+    return Drill.objects.create(
+        database_id=backup.database_id,
+        database_name=backup.database_name,
+        backup=backup,
+        backup_label=backup.pk,
+        assertions=list(assertions),
+        max_attempts=settings.BACKUPSITE_MAX_ATTEMPTS,
+        **values,
+    )
 
 
 def plan_of(database_id: str | None) -> DrillPlan:

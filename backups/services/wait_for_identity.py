@@ -2,11 +2,10 @@
 
 from typing import Any
 
-from django.conf import settings
 from django.db import transaction
 
 from backups.models import Backup, Drill
-from backups.services.request_drill import picked, plan_of, queue_of, require_readable
+from backups.services.request_drill import create_drill, picked, plan_of, queue_of, require_readable
 from databases.models import Database
 from jobs.errors import BackupError
 from jobs.models import Status
@@ -20,17 +19,13 @@ def wait_for_identity(*, database: Database, trigger: str) -> Drill:
     plan = plan_of(database.pk)
     backup = picked(database.pk, plan.pick, plan.destination)
     with transaction.atomic():
-        drill = Drill.objects.create(
-            database=database,
-            database_name=backup.database_name,
+        drill = create_drill(
             backup=backup,
-            backup_label=backup.pk,
-            trigger=trigger,
-            status=Status.SCHEDULED,
             destination=plan.destination,
             server=plan.server,
-            assertions=list(plan.assertions),
-            max_attempts=settings.BACKUPSITE_MAX_ATTEMPTS,
+            assertions=plan.assertions,
+            trigger=trigger,
+            status=Status.SCHEDULED,
         )
         record_event(
             kind="drill.waiting",
@@ -49,7 +44,7 @@ def give_identity(*, drill: Drill, identity: str = "", user: Any = None) -> Dril
     Raises BackupError: wrong_state, no_backup, vanished, missing_key.
     """
     with transaction.atomic():
-        row = Drill.objects.select_for_update().select_related(None).get(pk=drill.pk)
+        row = Drill.objects.select_for_update().get(pk=drill.pk)
         if not row.waits_for_identity:
             raise BackupError(
                 f"{row.pk} is {row.status} and waits for no key.",
