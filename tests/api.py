@@ -5,6 +5,7 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
+from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
 
@@ -27,6 +28,16 @@ def api(role: str = "admin") -> APIClient:
     client = APIClient()
     client.force_authenticate(user_with(role))
     return client
+
+
+def browser_of(role: str, *, password: str | None = None) -> Client:
+    """A browser in which the user of this role, and of its name, is logged into the admin."""
+    user = user_with(role, username=role, password=password)
+    user.is_staff = True
+    user.save()
+    browser = Client()
+    browser.force_login(user)
+    return browser
 
 
 def make_database(pk: str = "shop", **values: Any) -> Database:

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from django.contrib.auth.models import Group, User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -14,7 +13,7 @@ from standardwebhooks.webhooks import Webhook
 from notifications.models import Channel, Mute, Ping, Rule
 from notifications.services.save_mute import mute
 from notifications.services.save_ping import save_ping
-from tests.api import make_database
+from tests.api import browser_of, make_database
 from tests.notifications.conftest import Post
 from tests.notifications.receivers import MailServer, Receiver
 from tests.notifications.test_api import fill
@@ -40,14 +39,7 @@ def at(model: str, tail: str = "") -> str:
 
 @pytest.fixture
 def log_in(db: None) -> LogIn:
-    def client(role: str) -> Client:
-        user = User.objects.create_user(role, is_staff=True)
-        user.groups.set([Group.objects.get_or_create(name=role)[0]])
-        browser = Client()
-        browser.force_login(user)
-        return browser
-
-    return client
+    return browser_of
 
 
 @pytest.fixture

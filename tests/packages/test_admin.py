@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -12,6 +12,7 @@ from backups.models import Destination
 from databases.models import Database
 from jobs.models import Status
 from packages.models import Package, PackageMember, PackagePolicy
+from tests.api import browser_of
 from tests.packages.conftest import Store, pack
 
 LIST, POLICY = "/admin/packages/package/", "/admin/packages/packagepolicy/1/change/"
@@ -20,14 +21,7 @@ LogIn = Callable[[str], Client]
 
 @pytest.fixture
 def log_in(db: None) -> LogIn:
-    def client(role: str) -> Client:
-        user = User.objects.create_user(role, is_staff=True)
-        user.groups.set([Group.objects.get_or_create(name=role)[0]])
-        browser = Client()
-        browser.force_login(user)
-        return browser
-
-    return client
+    return browser_of
 
 
 @pytest.fixture

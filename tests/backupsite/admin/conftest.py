@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from io import BytesIO
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.utils import timezone
 
@@ -16,6 +16,7 @@ from backups.services.save_destination import save_destination
 from databases.models import Database
 from databases.services.save import save_database
 from jobs.models import LogLine, Status
+from tests.api import browser_of
 
 PASSWORD = "correct horse"
 
@@ -24,17 +25,7 @@ PASSWORD = "correct horse"
 def log_in(db: None) -> Callable[[str], Client]:
     """`log_in("viewer")` is a browser of a user with that role."""
 
-    def client(role: str) -> Client:
-        user, made = User.objects.get_or_create(username=role, defaults={"is_staff": True})
-        if made:
-            user.set_password(PASSWORD)
-            user.save()
-            user.groups.set([Group.objects.get_or_create(name=role)[0]])
-        browser = Client()
-        browser.force_login(user)
-        return browser
-
-    return client
+    return partial(browser_of, password=PASSWORD)
 
 
 @pytest.fixture
