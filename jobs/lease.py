@@ -20,6 +20,7 @@ from django.db.models.functions import Now
 
 from jobs.errors import BackupError
 from jobs.models import Job, LogLine, Status
+from jobs.phases import PhaseBook
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +62,7 @@ class Lease:
         self._callbacks: dict[int, Callable[[], None]] = {}
         self._lock = threading.Lock()
         self._lines: list[LogLine] = []
+        self._book = PhaseBook(job)
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._beat, name=f"lease-{job.pk}", daemon=True)
@@ -77,7 +79,7 @@ class Lease:
         self._wake.set()
         self._thread.join()
         _held.discard(self)
-        self.write_log()
+        self.close_books()
 
     # What the run calls
 
@@ -95,6 +97,7 @@ class Lease:
     def phase(self, name: str, *, moves_bytes: bool = True, estimate: int | None = None) -> None:
         """Enters a phase; `moves_bytes` subjects it to the stall timeout. Bytes count from 0 again."""
         self.check()
+        self._book.enter(name, bytes_done=self._bytes_done)
         with self._lock:
             self._phase, self._bytes_expected, self._estimate = name, moves_bytes, estimate
             self._bytes_done = 0
@@ -175,8 +178,14 @@ class Lease:
         self.write_log()
         _end_stuck()
 
+    def close_books(self) -> None:
+        """Ends the phase and writes all that was said: who sees that the run has ended sees all of it."""
+        self._book.close(bytes_done=self._bytes_done)
+        self.write_log()
+
     def write_log(self) -> None:
-        """Writes what was said so far; the heartbeat does so by itself."""
+        """Writes what was said so far, and the phases; the heartbeat does so by itself."""
+        self._write_phases()
         with self._lock:
             lines, self._lines = self._lines, []
         try:
@@ -185,6 +194,12 @@ class Lease:
             self._keep(lines, fault)
         except DatabaseFault:
             self._write_each(lines)
+
+    def _write_phases(self) -> None:
+        try:
+            self._book.write()
+        except DatabaseFault as fault:
+            logger.warning("the phases of %s wait: %s", self.job.pk, type(fault).__name__)
 
     def _write_each(self, lines: list[LogLine]) -> None:
         """The database refuses one of them: it must neither keep the others out nor be tried for ever."""

@@ -90,6 +90,27 @@ class LogLine(models.Model):
         return f"{self.at:%Y-%m-%dT%H:%M:%SZ} [{self.attempt}] {self.message}"
 
 
+class PhaseTime(models.Model):
+    """One phase that an attempt of a job went through, in the order of `number`; open while `ended_at` is null."""
+
+    job_kind = models.CharField(max_length=20)
+    job_id = models.CharField(max_length=40)
+    attempt = models.PositiveSmallIntegerField()
+    number = models.PositiveSmallIntegerField()
+    name = models.CharField(max_length=20)
+    began_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    bytes_done = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["job_kind", "job_id", "attempt", "number"], name="jobs_phase_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.job_id} [{self.attempt}] {self.name}"
+
+
 class Capacity(models.Model):
     """One row that every claim locks, so that the count of running jobs cannot be read by two claims at once."""
 
@@ -133,3 +154,14 @@ class Tally(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name}{self.labels}"
+
+
+class Quota(models.Model):
+    """How often a subject did something within a window of time."""
+
+    subject = models.CharField(primary_key=True, max_length=64)  # SHA-256, see services/quota.py
+    count = models.PositiveIntegerField(default=0)
+    window_ends_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.subject[:8]} {self.count}"

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from jobs.models import Capacity, Job, LogLine, Process
+from jobs.models import Capacity, Job, LogLine, PhaseTime, Process
 
 
 def max_parallel_jobs() -> int:
@@ -22,6 +22,12 @@ def log_lines(job: Job) -> QuerySet[LogLine]:
 
 def log_text(job: Job) -> str:
     return "".join(f"{line}\n" for line in log_lines(job))
+
+
+def phase_times(job: Job) -> list[PhaseTime]:
+    """The phases of the job's last attempt, in their order."""
+    rows = PhaseTime.objects.filter(job_kind=job.kind, job_id=job.pk, attempt=job.attempt)
+    return list(rows.order_by("number"))
 
 
 def alive(role: str, *, within: timedelta = timedelta(seconds=60)) -> list[Process]:

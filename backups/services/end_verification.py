@@ -5,7 +5,8 @@ from django.utils import timezone
 from backups.models import Copy, Verification
 from backups.services.quarantine import DAMAGED
 from backups.services.verify_due import verify_due
-from jobs.models import OPEN, LogLine, Status
+from jobs.models import OPEN, Status
+from jobs.services.forget import forget_traces
 from jobs.services.tally import add
 
 
@@ -38,5 +39,5 @@ def _forget_earlier(verification: Verification) -> None:
         status=Status.COMPLETED,
     ).exclude(pk=verification.pk)
     ids = list(earlier.values_list("pk", flat=True))
-    LogLine.objects.filter(job_kind=Verification.kind, job_id__in=ids).delete()
+    forget_traces(kind=Verification.kind, ids=ids)
     earlier.filter(pk__in=ids).delete()

@@ -19,7 +19,8 @@ from backups.storage.base import PERMISSION, ObjectStorage
 from databases.engines import registry
 from databases.services.consent import require_consent
 from jobs.errors import BackupError
-from jobs.models import LogLine, Status
+from jobs.models import Status
+from jobs.services.forget import forget_traces
 from notifications.models import Severity
 from notifications.services.record import record_event
 
@@ -158,7 +159,7 @@ def forget(backups: QuerySet[Backup]) -> int:
     for start in range(0, len(ids), AT_ONCE):
         some = ids[start : start + AT_ONCE]
         with transaction.atomic():
-            LogLine.objects.filter(job_kind=Backup.kind, job_id__in=some).delete()
+            forget_traces(kind=Backup.kind, ids=some)
             Backup.objects.filter(pk__in=some).only("pk").delete()
     return len(ids)
 

@@ -41,6 +41,7 @@ def _run(kind: JobKind, lease: Lease) -> None:
         with lease:
             fields = kind.run(job, lease)
             lease.check()
+            lease.close_books()
             _persist(lambda: complete(kind=kind, job=job, token=token, fields=fields))
     except LeaseLost as lost:
         logger.warning("%s", lost)

@@ -1,0 +1,96 @@
+"""When each phase of an attempt began and ended is kept, whatever becomes of the run."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import OperationalError
+
+from backups.models import Backup
+from jobs.errors import BackupError
+from jobs.lease import Lease
+from jobs.models import LogLine, PhaseTime
+from jobs.phases import PhaseBook
+from jobs.selectors import phase_times
+from jobs.services.forget import forget_traces
+from jobs.services.run import run_job
+from tests.jobs.conftest import FakeKind
+
+MakeJob = Callable[..., Backup]
+
+
+def two_phases(job: Backup, lease: Lease) -> dict[str, Any]:
+    lease.phase("preflight", moves_bytes=False)
+    lease.phase("dump")
+    lease.progress(700)
+    return {}
+
+
+def told(job: Backup) -> list[tuple[str, int, bool]]:
+    job.refresh_from_db()
+    return [(row.name, row.bytes_done, row.ended_at is not None) for row in phase_times(job)]
+
+
+def test_each_phase_is_kept_with_its_bytes(kind: FakeKind, make_job: MakeJob) -> None:
+    kind.work = two_phases
+    job = make_job()
+    run_job(kind_name="backup", job_id=job.pk)
+    assert told(job) == [("preflight", 0, True), ("dump", 700, True)]
+    first, second = phase_times(job)
+    assert first.began_at <= (first.ended_at or first.began_at) == second.began_at
+
+
+def test_all_is_written_before_the_end_can_be_seen(kind: FakeKind, make_job: MakeJob) -> None:
+    seen: list[Any] = []
+
+    def work(job: Backup, lease: Lease) -> dict[str, Any]:
+        two_phases(job, lease)
+        lease.log("the last word")
+        complete = lease.close_books
+        lease.close_books = lambda: (complete(), seen.append((told(job), LogLine.objects.count())))  # type: ignore[method-assign, assignment, func-returns-value]
+        return {}
+
+    kind.work = work
+    run_job(kind_name="backup", job_id=make_job().pk)
+    assert seen[0] == ([("preflight", 0, True), ("dump", 700, True)], 1)
+
+
+def test_a_failed_attempt_ends_its_phase(kind: FakeKind, make_job: MakeJob) -> None:
+    def work(job: Backup, lease: Lease) -> dict[str, Any]:
+        lease.phase("dump")
+        lease.progress(5)
+        raise BackupError("no", code="no", permanent=True)
+
+    kind.work = work
+    job = make_job()
+    run_job(kind_name="backup", job_id=job.pk)
+    assert told(job) == [("dump", 5, True)]
+
+
+def test_what_could_not_be_written_is_written_the_next_time(make_job: MakeJob, monkeypatch: Any) -> None:
+    job = make_job(attempt=1)
+    book = PhaseBook(job)
+    book.enter("preflight", bytes_done=0)
+    book.write()
+    book.enter("dump", bytes_done=3)
+    with monkeypatch.context() as away:
+        away.setattr(type(PhaseTime.objects), "bulk_create", _refuse)
+        with pytest.raises(OperationalError):
+            book.write()
+    book.close(bytes_done=9)
+    book.write()
+    book.write()
+    assert told(job) == [("preflight", 3, True), ("dump", 9, True)]
+
+
+def _refuse(*args: Any, **kwargs: Any) -> None:
+    raise OperationalError("away")
+
+
+def test_what_is_forgotten_leaves_no_trace(kind: FakeKind, make_job: MakeJob) -> None:
+    kind.work = two_phases
+    gone, kept = make_job(), make_job()
+    for job in (gone, kept):
+        run_job(kind_name="backup", job_id=job.pk)
+    forget_traces(kind="backup", ids=[gone.pk])
+    assert set(PhaseTime.objects.values_list("job_id", flat=True)) == {kept.pk}
