@@ -52,6 +52,19 @@ class CatchUp(models.TextChoices):
     NONE = "none", _("none")
 
 
+class Sensitivity(models.TextChoices):
+    """From how large a change on a backup counts as unlike those before it."""
+
+    OFF = "off", _("off")
+    LOW = "low", _("large changes only")
+    NORMAL = "normal", _("normal")
+    HIGH = "high", _("small changes too")
+
+
+def own_sensitivity() -> list[tuple[str, Any]]:
+    return [("inherit", _("as the site's policy says")), *Sensitivity.choices]
+
+
 def _keep(help_text: Any) -> Any:
     return models.PositiveIntegerField(null=True, blank=True, help_text=help_text)
 
@@ -78,6 +91,12 @@ class Policy(models.Model):
     compression = models.CharField(max_length=4, choices=Compression.choices, default=Compression.ZSTD)
     verify_within_days = _limit(_("Read every copy again within so many days."), default=30)
     drill_within_days = _limit(_("Tell of a Database that has no backup proven within so many days."))
+    anomalies = models.CharField(
+        max_length=6,
+        choices=Sensitivity.choices,
+        default=Sensitivity.NORMAL,
+        help_text=_("Mark backups that are unlike those before them, and prune nothing until somebody has looked."),
+    )
     managed = models.BooleanField(default=False, editable=False)  # comes from config.yaml
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -116,6 +135,12 @@ class Database(models.Model):
     keep_weekly = _keep(_("Keep one backup for each of so many weeks."))
     keep_monthly = _keep(_("Keep one backup for each of so many months."))
     keep_yearly = _keep(_("Keep one backup for each of so many years."))
+    anomalies = models.CharField(
+        max_length=7,
+        choices=own_sensitivity,
+        default=inherit,
+        help_text=_("Mark backups that are unlike those before them, and prune nothing until somebody has looked."),
+    )
     compression = models.CharField(max_length=4, choices=Compression.choices, default=Compression.ZSTD)
     compression_level = models.SmallIntegerField(null=True, blank=True)
     encryption = models.CharField(max_length=4, choices=Encryption.choices, default=default_encryption)

@@ -1,5 +1,6 @@
 """What we promise about a Database: its backups, where they are, and the runs that read them."""
 
+from backups.models.anomaly import Anomaly
 from backups.models.backup import Backup, Copy, make_backup_id
 from backups.models.destination import DatabaseDestination, Destination, make_destination_id
 from backups.models.drill import Drill, DrillOverdue, DrillPlan, DrillSlot, Pick, make_drill_id
@@ -8,6 +9,7 @@ from backups.models.safety import Approval, KitDownload, make_approval_id
 from backups.models.schedule import Overdue, Retained, Slot
 
 __all__ = [
+    "Anomaly",
     "Approval",
     "Backup",
     "Copy",
