@@ -32,10 +32,7 @@ def save_database(*, database: Database, values: Mapping[str, Any], create: bool
     reschedules = not create and _reschedules(database.pk, values)
     if reschedules:
         database.scheduled_since = timezone.now()
-    plain = {name: value for name, value in values.items() if name not in ("password", "options")}
-    for name, value in plain.items():
-        setattr(database, name, value)
-    faults = _set_secrets(database, values)
+    faults = set_values(database, values)
     faults |= _faults(database)
     if "hooks" in values:  # what was allowed once is asked again when it is to run
         faults |= hook_faults(values["hooks"], settings.BACKUPSITE_HOOK_PROGRAMS)
@@ -55,6 +52,14 @@ def _reschedules(pk: str, values: Mapping[str, Any]) -> bool:
     """Asked of the row: a form may have set the fields already."""
     before: Mapping[str, Any] = Database.objects.filter(pk=pk).values("schedule", "timezone", "enabled").first() or {}
     return any(name in values and values[name] != value for name, value in before.items())
+
+
+def set_values(database: Database, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Sets them on the row and writes nothing; faults by field."""
+    for name, value in values.items():
+        if name not in ("password", "options"):
+            setattr(database, name, value)
+    return _set_secrets(database, values)
 
 
 def _set_secrets(database: Database, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -95,10 +100,11 @@ def _faults(database: Database) -> dict[str, Any]:
         faults["schedule"] = [fault]
     if fault := timezone_fault(database.timezone):
         faults["timezone"] = [fault]
-    return faults | _engine_faults(database)
+    return faults | engine_faults(database)
 
 
-def _engine_faults(database: Database) -> dict[str, Any]:
+def engine_faults(database: Database) -> dict[str, Any]:
+    """What its engine has against its connection and options, by field. Talks to nobody."""
     try:
         engine = build_engine(database=database)
     except BackupError as error:
