@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
-from backupsite import environment, keys, look
+from backupsite import environment, keys, look, single_sign_on
 from backupsite.database_url import database_settings
 from backupsite.logs import logging_settings
 
@@ -35,6 +35,8 @@ BACKUPSITE_OVERDUE_S = environment.number("BACKUPSITE_OVERDUE", 2 * 3600, minimu
 BACKUPSITE_COPY_BEHIND_S = environment.number("BACKUPSITE_COPY_BEHIND", 24 * 3600, minimum=60)
 # Events and the messages made of them are kept so long.
 BACKUPSITE_KEEP_EVENTS_DAYS = environment.number("BACKUPSITE_KEEP_EVENTS", 180, minimum=1)
+# The audit is kept so long.
+BACKUPSITE_KEEP_AUDIT_DAYS = environment.number("BACKUPSITE_KEEP_AUDIT", 730, minimum=1)
 BACKUPSITE_STALL_TIMEOUT_S = environment.number("BACKUPSITE_STALL_TIMEOUT", 30 * 60, minimum=1)
 BACKUPSITE_MAX_DURATION_S = environment.number("BACKUPSITE_MAX_DURATION", 24 * 3600, minimum=1)
 BACKUPSITE_LOCK_TIMEOUT_S = environment.number("BACKUPSITE_LOCK_TIMEOUT", 60, minimum=1)
@@ -48,6 +50,12 @@ BACKUPSITE_ENGINE_SETTINGS = {
 }
 BACKUPSITE_HOOK_PROGRAMS = environment.paths("BACKUPSITE_HOOK_PROGRAMS")  # none: there are no hooks
 BACKUPSITE_FOUR_EYES = environment.choice("BACKUPSITE_FOUR_EYES", "false", allowed=("true", "false")) == "true"
+# Who has this role or a stronger one must log in with a second factor; empty asks nobody.
+BACKUPSITE_REQUIRE_SECOND_FACTOR = environment.choice(
+    "BACKUPSITE_REQUIRE_SECOND_FACTOR", "", allowed=("", "viewer", "operator", "admin")
+)
+BACKUPSITE_LOCAL_LOGIN = environment.choice("BACKUPSITE_LOCAL_LOGIN", "true", allowed=("true", "false")) == "true"
+BACKUPSITE_OIDC = single_sign_on.provider_settings()
 BACKUPSITE_APPROVAL_HOURS = environment.number("BACKUPSITE_APPROVAL_HOURS", 24, minimum=1)
 BACKUPSITE_DEFAULT_ENCRYPTION = environment.choice("BACKUPSITE_ENCRYPTION", "none", allowed=("none", "age"))
 BACKUPSITE_AGE_IDENTITIES = keys.age_identities(KEYS_DIR)
@@ -56,6 +64,8 @@ BACKUPSITE_DRILL_IDENTITIES = keys.drill_identities()
 BACKUPSITE_REPORT_KEY = keys.report_key(KEYS_DIR)
 # Drills of a whole fleet may be due at the same minute: they leave the other places to backups.
 BACKUPSITE_MAX_PARALLEL_DRILLS = environment.number("BACKUPSITE_MAX_PARALLEL_DRILLS", 1, minimum=1)
+# What end users ask for leaves the other places to backups.
+BACKUPSITE_MAX_PARALLEL_EXPORTS = environment.number("BACKUPSITE_MAX_PARALLEL_EXPORTS", 1, minimum=1)
 BACKUPSITE_WORKER_QUEUES = environment.items("BACKUPSITE_WORKER_QUEUES", "jobs")
 BACKUPSITE_METRICS_TOKEN = environment.value("BACKUPSITE_METRICS_TOKEN")
 BACKUPSITE_METRICS_OPEN = environment.choice("BACKUPSITE_METRICS_OPEN", "false", allowed=("true", "false")) == "true"
@@ -117,9 +127,12 @@ INSTALLED_APPS = [
     "backupsite",
     "jobs",
     "notifications",
+    "audit",
+    "accounts",
     "databases",
     "backups",
     "packages",
+    "exports",
 ]
 
 MIDDLEWARE = [
@@ -130,6 +143,8 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "backupsite.auditing.AuditMiddleware",
+    "backupsite.gate.GateMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
@@ -218,6 +233,8 @@ SPECTACULAR_SETTINGS = {
         "Compression": "databases.models.Compression",
         "Trigger": "backups.models.Backup.Trigger",
         "PackageCompression": "packages.models.Compression",
+        "ExportType": "exports.models.Export.Type",
+        "SourceKind": "exports.models.Source.Kind",
         "PackageTrigger": "packages.models.Package.Trigger",
         "Severity": "notifications.models.Severity",
         "ChannelKind": "notifications.models.Channel.Kind",

@@ -19,6 +19,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from databases.engines import registry
+from databases.engines.option_fields import OptionField
 from databases.hooks import DEFAULT_TIMEOUT_S, MAX_COMMANDS, MAX_LENGTH, MAX_TIMEOUT_S, MAX_WORDS, Hooks
 from databases.masking_api import Masking
 from databases.models import CatchUp, Compression, Database, Encryption, Policy, ScheduledType, make_database_id
@@ -53,7 +54,7 @@ class ScheduleField(serializers.JSONField):
     """Checked by the service, which knows cron."""
 
 
-def _option_schema(option: registry.OptionField) -> dict[str, Any]:
+def _option_schema(option: OptionField) -> dict[str, Any]:
     """How one option of an engine is described; a secret one is write-only."""
     shape: dict[str, Any] = dict(OPTION_SHAPES[option.type])
     if option.choices:

@@ -5,7 +5,8 @@ from django.db.models import Q
 from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
-from backups.models import Backup, Copy, Destination
+from backups.artefact import sidecar_key
+from backups.models import Backup, Destination, StoredObject
 from jobs.identifiers import make_id
 from jobs.models import Job, Status
 
@@ -61,29 +62,18 @@ class Package(Job):
         ]
 
 
-class PackageCopy(models.Model):
-    """A package at a destination. The row exists before the first byte and until the object is really gone."""
-
-    class State(models.TextChoices):
-        WRITING = "writing", _("writing")
-        STORED = "stored", _("stored")
-        DELETING = "deleting", _("deleting")
+class PackageCopy(StoredObject):
+    """A package at a destination."""
 
     package = models.ForeignKey(Package, on_delete=models.PROTECT, related_name="copies")
-    destination = models.ForeignKey(Destination, on_delete=models.PROTECT, related_name="package_copies")
-    attempt = models.PositiveSmallIntegerField()
-    key = models.CharField(max_length=1024)
-    upload_id = models.CharField(max_length=1024, blank=True)
-    state = models.CharField(max_length=8, choices=State.choices, default=State.WRITING, db_index=True)
-    readback = models.CharField(max_length=8, blank=True, choices=Copy.Readback.choices)
-    error = models.TextField(blank=True)
 
     class Meta:
         verbose_name_plural = "copies"
         constraints = [models.UniqueConstraint(fields=["package", "attempt"], name="packages_copy_once_per_attempt")]
 
-    def __str__(self) -> str:
-        return self.key
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return (self.key, sidecar_key(self.key))
 
 
 class PackageMember(models.Model):

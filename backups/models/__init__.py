@@ -7,6 +7,7 @@ from backups.models.drill import Drill, DrillOverdue, DrillPlan, DrillSlot, Pick
 from backups.models.runs import CopyJob, Restore, Verification, make_copy_id, make_restore_id, make_verification_id
 from backups.models.safety import Approval, KitDownload, make_approval_id
 from backups.models.schedule import Overdue, Retained, Slot
+from backups.models.stored import StoredObject
 
 __all__ = [
     "Anomaly",
@@ -26,6 +27,7 @@ __all__ = [
     "Restore",
     "Retained",
     "Slot",
+    "StoredObject",
     "Verification",
     "make_approval_id",
     "make_backup_id",

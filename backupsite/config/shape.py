@@ -13,6 +13,7 @@ from backups.services.save_destination import MOST_LOCK_DAYS
 from backupsite.config.reading import Document, Expanded, Fault
 from databases.blackouts import DAYS
 from databases.engines import registry
+from databases.engines.option_fields import OptionField
 from databases.models import CatchUp, Compression, Encryption, MaskingRule, ScheduledType
 from packages.models import Compression as PackageCompression
 from packages.models import OnMissing
@@ -188,7 +189,7 @@ def _drill() -> Schema:
     )
 
 
-def _option(option: registry.OptionField) -> Schema:
+def _option(option: OptionField) -> Schema:
     shape = {"enum": list(option.choices)} if option.choices else dict(OPTIONS[option.type])
     if option.nullable:
         shape = {"anyOf": [shape, {"type": "null"}]}

@@ -4,7 +4,7 @@ from typing import Any
 
 from django import forms
 
-from databases.engines import registry
+from databases.engines.option_fields import OptionField
 from jobs.admin.forms import LinesField, PairsField, SecretField, SecretPairsField
 
 LABELS = {
@@ -55,7 +55,7 @@ def option_label(name: str) -> str:
     return LABELS.get(name, name.replace("_", " ").capitalize())
 
 
-def option_field(option: registry.OptionField, *, is_set: bool) -> forms.Field:
+def option_field(option: OptionField, *, is_set: bool) -> forms.Field:
     """The form field of one engine option, by its type."""
     shared: dict[str, Any] = {"label": option_label(option.name), "help_text": option.help}
     multiline = option.name in MULTILINE

@@ -9,10 +9,10 @@ from typing import Any
 
 from backups.artefact import SIDECAR_SUFFIX, sidecar_key
 from backups.destinations import open_storage
+from backups.pipeline.archive import Entry, Piece
 from backups.storage.readers import Reader
 from jobs.errors import BackupError
 from jobs.lease import Lease
-from packages.archive import Entry, Piece
 from packages.models import OnMissing, Package, PackageMember
 from packages.services.gather import Source, member_missing, nothing_left
 

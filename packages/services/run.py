@@ -1,31 +1,28 @@
 """Run a package: artefacts -> archive -> destination -> read back -> sidecar. `completed` is the last write."""
 
 import json
-from contextlib import closing, suppress
+from contextlib import closing
 from datetime import datetime
 from typing import Any
 
-from django.db import Error as DatabaseFault
 from django.db import transaction
 from django.utils import timezone
 
 from backups.artefact import sidecar_key
 from backups.destinations import open_storage
 from backups.models import Destination
-from backups.pipeline.encode import Digests, encode
+from backups.pipeline.archive import PieceReader, Writer, tar_stream, zip_stream
+from backups.pipeline.encode import Digests
 from backups.pipeline.encoding import Encoding
-from backups.services.read_back import SAID, read_back
-from backups.storage.base import ObjectStorage
+from backups.services.stored_objects import store, undo
 from jobs.errors import BackupError
 from jobs.lease import Lease
 from jobs.models import Status
-from packages.archive import PieceReader, Writer, tar_stream, zip_stream
 from packages.models import Compression, Package, PackageCopy, PackageMember
 from packages.selectors import package_destination, package_policy
 from packages.services.contents import Contents
 from packages.services.events import record_package_event
 from packages.services.gather import gather
-from packages.services.prune import remove_copy
 
 # Members are compressed already: the gzip of a tar is there because its name says so, and takes its fastest level.
 FORMATS: dict[str, tuple[Writer, Encoding]] = {
@@ -51,18 +48,15 @@ def run_package(package: Package, lease: Lease) -> dict[str, Any]:
     contents = Contents(package=package, sources=sources, missing=missing, made_at=made_at, lease=lease)
     _require_room(destination, contents.size)
     copy = _begin_copy(package, destination, made_at)
-    storage = open_storage(copy.destination)
     try:
-        digests = _store(package, contents, storage, copy, lease)
-        how = read_back(storage=storage, key=copy.key, digests=digests, lease=lease)
-        PackageCopy.objects.filter(pk=copy.pk).update(readback=how)
+        digests = _store(package, contents, copy, lease)
         body = _sidecar(copy.key, digests, contents)
-        storage.write_text(sidecar_key(copy.key), json.dumps(body, indent=2, sort_keys=True))
+        text = json.dumps(body, indent=2, sort_keys=True)
+        open_storage(copy.destination).write_text(sidecar_key(copy.key), text)
     except BaseException:
-        _undo(copy)
+        undo(copy)
         raise
     PackageMember.objects.bulk_update([row for row in contents.missing if row.backup_label], ["missing"])
-    lease.log(f"stored {digests.size} bytes as {copy.key} in {destination.pk}; {SAID[how]}")
     return {
         "size": digests.size,
         "md5": digests.md5,
@@ -102,34 +96,15 @@ def _begin_copy(package: Package, destination: Destination, at: datetime) -> Pac
         return PackageCopy.objects.create(package=package, destination=destination, attempt=package.attempt, key=key)
 
 
-def _store(package: Package, contents: Contents, storage: ObjectStorage, copy: PackageCopy, lease: Lease) -> Digests:
-    def on_upload(upload_id: str) -> None:
-        PackageCopy.objects.filter(pk=copy.pk).update(upload_id=upload_id)
-
+def _store(package: Package, contents: Contents, copy: PackageCopy, lease: Lease) -> Digests:
     write, encoding = FORMATS[package.compression]
     lease.phase("pack", estimate=contents.size)
     lease.log(f"packing into {copy.key}")
-    with (
-        closing(contents.entries()) as entries,
-        closing(write(entries)) as pieces,
-        encode(PieceReader(pieces), encoding=encoding, check=lease.check, progress=lease.progress) as reader,
-    ):
-        size = storage.write(copy.key, reader, on_upload=on_upload, check=lease.check)
-        digests = reader.digests
-    if size != digests.size:
-        raise BackupError(
-            f"The destination took {size} bytes of {digests.size}.", code="stored_size", hint="Try again."
-        )
-    return digests
+    with closing(contents.entries()) as entries, closing(write(entries)) as pieces:
+        return store(row=copy, source=PieceReader(pieces), encoding=encoding, lease=lease)
 
 
 def _sidecar(key: str, digests: Digests, contents: Contents) -> dict[str, Any]:
     """The index once more, with the key, the size and the digests of the package itself."""
     artefact = {"key": key, "size": digests.size, "md5": digests.md5, "sha256": digests.sha256}
     return {**contents.index(), "artefact": artefact}
-
-
-def _undo(copy: PackageCopy) -> None:
-    """At once where possible; what cannot be removed now stays recorded, and the sweeper removes it."""
-    with suppress(DatabaseFault, BackupError, OSError):
-        remove_copy(copy)

@@ -1,7 +1,8 @@
-"""Archives as streams: zip with stored members, and tar. No member is compressed again, none is held in memory.
+"""Archives as streams: zip and tar. No member is held in memory.
 
 Zip is Python's own `zipfile` over a sink that cannot seek: sizes and CRC follow each member in a data descriptor, and
-ZIP64 is used where a size, an offset or the count asks for it. Tar is POSIX pax (`tarfile`'s headers).
+ZIP64 is used where a size, an offset or the count asks for it, or where a size is not known before. Tar is POSIX pax
+(`tarfile`'s headers).
 """
 
 import tarfile
@@ -19,12 +20,16 @@ MODE = 0o600  # artefacts are nobody else's business where they are unpacked, ei
 
 @dataclass(frozen=True)
 class Entry:
-    """A file to be archived: exactly `size` bytes come out of `blocks`, each used up before the next is asked for."""
+    """A file to be archived: exactly `size` bytes come out of `blocks`, each used up before the next is asked for.
+
+    A zip takes one whose `size` is not known (None). `deflate` compresses it on its way, in a zip.
+    """
 
     name: str
-    size: int
+    size: int | None
     modified: datetime
     blocks: Iterable[Piece]
+    deflate: bool = False
 
 
 class _Sink:
@@ -46,14 +51,15 @@ class _Sink:
 
 
 def zip_stream(entries: Iterable[Entry]) -> Generator[Piece, None, None]:
-    """One zip of all entries, members stored."""
+    """One zip of all entries."""
     sink = _Sink()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:  # type: ignore[call-overload]  # needs no seek
         for entry in entries:
             info = zipfile.ZipInfo(entry.name, entry.modified.astimezone(UTC).timetuple()[:6])
             info.external_attr = MODE << 16
-            info.file_size = entry.size  # says whether the member needs ZIP64
-            with archive.open(info, "w") as member:
+            info.file_size = entry.size or 0  # says whether the member needs ZIP64
+            info.compress_type = zipfile.ZIP_DEFLATED if entry.deflate else zipfile.ZIP_STORED
+            with archive.open(info, "w", force_zip64=entry.size is None) as member:
                 for block in entry.blocks:
                     member.write(block)
                     yield from sink.take()
@@ -62,9 +68,10 @@ def zip_stream(entries: Iterable[Entry]) -> Generator[Piece, None, None]:
 
 
 def tar_stream(entries: Iterable[Entry]) -> Generator[Piece, None, None]:
-    """One tar of all entries, with its end marked and filled to a whole record."""
+    """One tar of all entries, with its end marked and filled to a whole record. Each has to know its size."""
     size = 0
     for entry in entries:
+        assert entry.size is not None
         info = tarfile.TarInfo(entry.name)
         info.size, info.mode, info.mtime = entry.size, MODE, int(entry.modified.timestamp())
         header = info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")

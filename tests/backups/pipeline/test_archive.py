@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from packages.archive import Entry, Piece, PieceReader, Writer, tar_stream, zip_stream
+from backups.pipeline.archive import Entry, Piece, PieceReader, Writer, tar_stream, zip_stream
 
 AT = datetime(2026, 3, 1, 3, 0, 2, tzinfo=UTC)
 LARGE_SIZE = (4 << 30) + (1 << 20)
@@ -94,7 +94,7 @@ def test_more_than_65535_members(tmp_path: Path) -> None:
 LARGE = """
 import os, resource, sys
 from datetime import UTC, datetime
-from packages.archive import Entry, PieceReader, tar_stream, zip_stream
+from backups.pipeline.archive import Entry, PieceReader, tar_stream, zip_stream
 
 AT, BLOCK = datetime(2026, 3, 1, tzinfo=UTC), bytes(1 << 20)
 def entries():

@@ -1,0 +1,26 @@
+"""Events of exports, written into the outbox in the transaction of the outcome. They name no user."""
+
+from exports.models import Export
+from jobs.models import Status
+from notifications.models import Severity
+from notifications.services.record import record_event
+
+
+def record_export_event(export: Export) -> None:
+    """Says nothing of an attempt that will be tried again."""
+    if export.status == Status.COMPLETED:
+        message, severity = f"{export.pk} was made: {export.size} bytes stored.", Severity.INFO
+    elif export.status == Status.FAILED:
+        message, severity = f"{export.pk} failed: {export.error_message}", Severity.WARNING
+    elif export.status == Status.CANCELLED:
+        message, severity = f"{export.pk} was cancelled.", Severity.INFO
+    else:
+        return
+    record_event(
+        kind=f"export.{export.status}",
+        severity=severity,
+        subject_id=export.pk,
+        database_id="",
+        message=message,
+        hint=export.error_hint,
+    )
