@@ -5,10 +5,13 @@ from typing import Any, ClassVar
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import URLPattern
+from django.urls import URLPattern, reverse
+from django.utils.translation import gettext
 
 from jobs.admin.pages import PageAdmin, tell
-from jobs.models import Job, LogLine, Status
+from jobs.admin.timeline import timeline
+from jobs.models import Job, Status
+from jobs.selectors import log_lines
 from jobs.services.cancel import cancel_job
 
 LOG_LINES = 500
@@ -21,6 +24,7 @@ class JobAdmin(PageAdmin):
     page_template = "backupsite/job_page.html"
     body_template: ClassVar[str]
     phases: ClassVar[tuple[tuple[str, Any], ...]]
+    log_route: ClassVar[str] = ""  # the name of the address that gives the whole log as a text
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -35,48 +39,51 @@ class JobAdmin(PageAdmin):
         ]
 
     def page_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
-        lines = list(_log(obj).order_by("-id")[: LOG_LINES + 1])
         return {
+            **self._live_context(obj, after=0),
             "body_template": self.body_template,
-            "steps": self._steps(obj),
-            "log": lines[:LOG_LINES][::-1],
-            "log_cut": len(lines) > LOG_LINES,
-            "percent": _percent(obj),
-            "remaining_s": _remaining(obj),
-            "seen": _version(obj),
-            "progress_url": self.address(obj, "progress"),
             "cancel_url": self.address(obj, "cancel"),
+            "log_url": reverse(self.log_route, args=[obj.pk]) if self.log_route else "",
         }
 
     def progress(self, request: HttpRequest, job: Job) -> HttpResponse:
-        """204 while nothing has changed since the version the page shows, 286 when the job has ended."""
-        if job.is_open and request.GET.get("seen") == _version(job):
+        """204 while nothing has changed since the version the page shows, 286 with the whole page when the job ended.
+
+        While it runs only the figures and new lines of the log are sent: nothing else on the page moves.
+        """
+        seen, last = request.GET.get("seen", ""), request.GET.get("after", "")
+        if job.is_open and seen == _version(job):
             return HttpResponse(status=204)
+        if job.is_open and last.isdecimal() and seen.startswith(_shape(job)):
+            live = self._live_context(job, after=int(last[:18]))
+            return self.render(request, "backupsite/job_live.html", object=job, appended=True, **live)
         answer = self.render(request, "backupsite/job_body.html", object=job, **self.page_context(request, job))
+        answer.headers["HX-Retarget"], answer.headers["HX-Reswap"] = "#job", "outerHTML"
         if not job.is_open:
             answer.status_code = STOP_POLLING
         return answer
 
-    def cancel(self, request: HttpRequest, job: Job) -> HttpResponse:
-        done = f"{job.pk} is being cancelled." if job.status == Status.IN_PROGRESS else f"{job.pk} was cancelled."
-        tell(request, lambda: cancel_job(job=job), done)
-        return redirect(self.address(job))
+    def _live_context(self, job: Job, *, after: int) -> dict[str, Any]:
+        version = _version(job)  # before the log is read: a line that comes between is sent twice rather than never
+        lines = list(log_lines(job).filter(id__gt=after).order_by("-id")[: LOG_LINES + 1])
+        return {
+            "steps": timeline(job, self.phases),
+            "log": lines[:LOG_LINES][::-1],
+            "log_cut": len(lines) > LOG_LINES and not after,
+            "percent": _percent(job),
+            "remaining_s": _remaining(job),
+            "waited_s": _waited(job),
+            "running_s": None if job.duration_s is None else int(job.duration_s),
+            "seen": version,
+            "after": lines[0].pk if lines else after,
+            "progress_url": self.address(job, "progress"),
+        }
 
-    def _steps(self, job: Job) -> list[dict[str, str]]:
-        names = [name for name, _ in self.phases]
-        if job.status in (Status.COMPLETED, Status.EXPIRED, Status.DELETING):
-            reached = len(names)
-        else:
-            reached = names.index(job.phase) if job.phase in names else -1
-        steps = []
-        for position, (_, label) in enumerate(self.phases):
-            state = "done" if position < reached else "waits"
-            if position == reached:
-                state = {Status.IN_PROGRESS: "now", Status.SCHEDULED: "failed", Status.FAILED: "failed"}.get(
-                    Status(job.status), "waits"
-                )
-            steps.append({"label": label, "state": state})
-        return steps
+    def cancel(self, request: HttpRequest, job: Job) -> HttpResponse:
+        running = job.status == Status.IN_PROGRESS
+        done = gettext("%(job)s is being cancelled.") if running else gettext("%(job)s was cancelled.")
+        tell(request, lambda: cancel_job(job=job), done % {"job": job.pk})
+        return redirect(self.address(job))
 
 
 class ReadOnlyJobAdmin(JobAdmin):
@@ -84,10 +91,6 @@ class ReadOnlyJobAdmin(JobAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
-
-
-def _log(job: Job) -> Any:
-    return LogLine.objects.filter(job_kind=job.kind, job_id=job.pk)
 
 
 def _percent(job: Job) -> int | None:
@@ -103,8 +106,20 @@ def _remaining(job: Job) -> int | None:
     return max(0, job.bytes_total_estimate - job.bytes_done) // job.bytes_per_s
 
 
+def _waited(job: Job) -> float | None:
+    """Seconds before a first attempt that was not to begin later."""
+    if job.started_at is None or job.scheduled_at is not None or job.attempt > 1:
+        return None
+    return (job.started_at - job.created_at).total_seconds()
+
+
+def _shape(job: Job) -> str:
+    """Changes with what the whole page depends on."""
+    return f"{job.status}.{job.attempt}.{int(job.cancel_requested)}."
+
+
 def _version(job: Job) -> str:
     """Changes whenever the page of a running job would."""
-    last = _log(job).order_by("-id").values_list("id", flat=True).first()
-    shown = (job.status, job.phase, job.attempt, job.bytes_done, job.bytes_per_s, job.cancel_requested, last)
-    return hashlib.sha256(repr(shown).encode()).hexdigest()[:16]
+    last = log_lines(job).order_by("-id").values_list("id", flat=True).first()
+    shown = (job.phase, job.bytes_done, job.bytes_per_s, job.bytes_total_estimate, last)
+    return _shape(job) + hashlib.sha256(repr(shown).encode()).hexdigest()[:16]

@@ -67,6 +67,12 @@ def span(seconds: float | None) -> str:
 
 
 @register.filter
+def whole(seconds: float | None) -> int | None:
+    """Whole seconds, for what counts while it is looked at."""
+    return None if seconds is None else int(seconds)
+
+
+@register.filter
 def moment(at: datetime | None) -> SafeString | str:
     """A time in UTC, as `2026-03-01 03:00`."""
     if at is None:

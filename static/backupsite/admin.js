@@ -2,23 +2,6 @@
 (function () {
   "use strict";
 
-  function followLogs(root) {
-    root.querySelectorAll("[data-follow]").forEach(function (log) {
-      if (log.dataset.follow !== "held") log.scrollTop = log.scrollHeight;
-    });
-  }
-
-  // A log that the reader has scrolled up stays where it is, across the swaps of a running job.
-  var held = null;
-  document.addEventListener("htmx:beforeSwap", function () {
-    var log = document.querySelector("[data-follow]");
-    held = log && log.scrollTop + log.clientHeight < log.scrollHeight - 24 ? log.scrollTop : null;
-  });
-  document.addEventListener("htmx:afterSwap", function () {
-    var log = document.querySelector("[data-follow]");
-    if (log && held !== null) { log.scrollTop = held; } else { followLogs(document); }
-  });
-
   function span(seconds) {
     if (seconds < 60) return seconds + " s";
     var minutes = Math.floor(seconds / 60), rest = String(seconds % 60).padStart(2, "0");
@@ -32,11 +15,6 @@
   }, 1000);
 
   document.addEventListener("click", function (event) {
-    var button = event.target.closest("[data-copy]");
-    if (button) {
-      navigator.clipboard.writeText(button.parentElement.querySelector("pre").textContent.trim());
-      button.textContent = "Copied";
-    }
     document.querySelectorAll("details.bks-more[open]").forEach(function (menu) {
       if (!menu.contains(event.target)) menu.open = false;
     });
@@ -54,6 +32,7 @@
   document.addEventListener("change", showDependents);
   document.addEventListener("DOMContentLoaded", function () {
     showDependents();
-    followLogs(document);
+    var search = document.getElementById("search-input-command"); // unfold gives it no name
+    if (search) search.setAttribute("aria-label", search.placeholder);
   });
 })();
