@@ -1,20 +1,34 @@
-"""How the admin looks: its names, its one accent colour, its own sheet and script."""
+"""How the admin looks: its names, its mark, its one accent colour, its own sheets and scripts, its search."""
 
+from collections.abc import Callable
 from typing import Any
 
+from django.http import HttpRequest
 from django.templatetags.static import static
+
+
+def _own(name: str) -> Callable[[HttpRequest], str]:
+    return lambda request: static(f"backupsite/{name}")
+
 
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "Backupsite",
     "SITE_HEADER": "Backupsite",
-    "SITE_SYMBOL": "shield_lock",
+    "SITE_ICON": _own("favicon.svg"),
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _own("favicon.svg")}],
     "SITE_URL": None,
     "SHOW_VIEW_ON_SITE": False,
     "DASHBOARD_CALLBACK": "backupsite.admin.overview.overview",
-    "STYLES": [lambda request: static("backupsite/admin.css")],
-    "SCRIPTS": [lambda request: static("backupsite/admin.js")],
-    "LOGIN": {"form": "backupsite.login.LoginForm"},
-    "SIDEBAR": {"show_search": False, "navigation": "backupsite.admin.navigation.navigation"},
+    # admin.css holds the tokens and the shared parts; what only some pages need has a sheet of its own after it.
+    "STYLES": [_own("admin.css"), _own("dashboard.css"), _own("backup.css")],
+    "SCRIPTS": [_own("admin.js"), _own("backup.js")],
+    "LOGIN": {"form": "backupsite.login.LoginForm", "image": _own("login.svg")},
+    "COMMAND": {"search_callback": "backupsite.admin.search.search", "show_history": False},
+    "SIDEBAR": {
+        "show_search": True,
+        "command_search": True,
+        "navigation": "backupsite.admin.navigation.navigation",
+    },
     "COLORS": {
         "primary": {
             "50": "#ecfaff",

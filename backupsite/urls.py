@@ -1,7 +1,9 @@
 """Every address of the site."""
 
 from django.contrib import admin
+from django.templatetags.static import static
 from django.urls import include, path, re_path
+from django.utils.functional import lazy
 from django.views.generic import RedirectView
 
 from backupsite.api.urls import api_patterns, document_patterns
@@ -10,6 +12,7 @@ from backupsite.metrics import metrics
 
 urlpatterns = [
     path("", RedirectView.as_view(url="/admin/")),
+    path("favicon.ico", RedirectView.as_view(url=lazy(static, str)("backupsite/favicon.svg"))),
     path("healthz", healthz, name="healthz"),
     path("readyz", readyz, name="readyz"),
     re_path(r"^(api/)?metrics/?$", metrics, name="metrics"),
