@@ -10,7 +10,7 @@ from backups.anomaly_levels import Change, Key, Level, Measure, folded
 
 FEWEST = 5  # of its like before anything can be unlike them
 WINDOW = 30
-MOST_ITEMS = 2000
+MOST_ITEMS = 1000
 SAME_AGAIN = log(1.35)  # as near as a level that was seen before, or that somebody said is right
 WIDEST = log(20)
 SIGMA = 1.4826  # of a normal distribution, in median absolute deviations
@@ -107,12 +107,12 @@ def _series(key: Key, past: Sequence[Level]) -> tuple[list[int], list[Change | N
 def _band(series: Sequence[int], width: float, spreads: float) -> tuple[float, float]:
     """Where the next one is expected, and how far from there is usual; both in logarithms.
 
-    The median of all slopes is the trend, and the median of what lies beside it the spread: a few that were unlike
-    the others move neither.
+    The trend is the median of the slopes between each and the one half the history later, the spread the median of
+    what lies beside it: a few that were unlike the others move neither.
     """
     logs = [log1p(value) for value in series[-WINDOW:]]
-    slopes = [(b - a) / (j - i) for i, a in enumerate(logs) for j, b in enumerate(logs[i + 1 :], i + 1)]
-    slope = median(slopes) if slopes else 0.0
+    half = max(1, len(logs) // 2)
+    slope = median((later - earlier) / half for earlier, later in zip(logs, logs[half:], strict=False))
     base = median(value - slope * at for at, value in enumerate(logs))
     beside = median(abs(value - slope * at - base) for at, value in enumerate(logs))
     return base + slope * len(logs), min(max(width, spreads * SIGMA * beside), WIDEST)

@@ -82,10 +82,18 @@ class Verdict:
         return (*(f"kept: {reason}" for reason in kept), *(f"although {reason}" for reason in self.passed))
 
 
-def decide(facts: Iterable[Fact], *, limits: Limits, timezone: str, now: datetime) -> list[Verdict]:
-    """A verdict for each fact, newest first. The facts are those of one Database, in any order."""
+def decide(
+    facts: Iterable[Fact], *, limits: Limits, timezone: str, now: datetime, held_by: str = ""
+) -> list[Verdict]:
+    """A verdict for each fact, newest first. The facts are those of one Database, in any order.
+
+    `held_by` is a backup that is unlike those before it: until somebody has looked at it, nothing goes.
+    """
     rows = sorted(facts, key=lambda fact: (fact.finished_at or NOT_ENDED, fact.id), reverse=True)
     verdicts = _judged(rows)
+    if held_by:
+        for verdict in verdicts.values():
+            verdict.holds.append(f"nothing goes before somebody has looked at {held_by}, which is unlike the others")
     # Each is measured against its like: seven backups of one table never push out the last whole one.
     alike = sorted(verdicts.values(), key=_likeness)
     for _, same in groupby(alike, key=_likeness):

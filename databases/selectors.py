@@ -49,6 +49,11 @@ def retention_of(database: Database, policy: Policy) -> dict[str, int]:
     return {name: getattr(policy, name) if value is None else value for name, value in own.items()}
 
 
+def sensitivity_of(database: Database, policy: Policy) -> str:
+    """From how large a change on its backups are marked; `off` for none."""
+    return policy.anomalies if database.anomalies == INHERIT else database.anomalies
+
+
 def address_of(database: Database) -> str:
     """Where the Database is, short and without a secret; opens none."""
     connection = Connection(

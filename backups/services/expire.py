@@ -5,6 +5,7 @@ from itertools import groupby
 
 from django.db import transaction
 
+from backups.anomaly_selectors import held_by
 from backups.models import Backup, Copy, CopyJob
 from backups.retention import Verdict
 from backups.services.deletable import deletion_faults
@@ -37,6 +38,8 @@ def _expire_together(verdicts: Sequence[Verdict]) -> list[str]:
         # Somebody may have deleted the one that lets it go.
         newest = Backup.objects.filter(pk__in={one.newest for one in verdicts}, status=Status.COMPLETED)
         there = set(newest.values_list("pk", flat=True))
+        held = held_by({row.database_id for row in found.values()})  # a backup was marked meanwhile
+        stay |= {pk: held[row.database_id] for pk, row in found.items() if row.database_id in held}
         going = [one for one in verdicts if one.fact.id in found and one.fact.id not in stay and one.newest in there]
         gone = [verdict.fact.id for verdict in going]
         Copy.objects.filter(backup__in=gone).update(state=Copy.State.DELETING)

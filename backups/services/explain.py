@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
+from backups.anomaly_selectors import held_by
 from backups.models import Backup, Copy
 from backups.retention import Fact, Limits, Verdict, decide
 from backups.selectors import backups_being_read
@@ -23,7 +24,11 @@ def limits_of(database: Database, policy: Policy, changes: Mapping[str, int | No
 
 
 def explain_retention(
-    *, database: Database, limits: Limits, now: datetime, being_read: set[str] | None = None
+    *,
+    database: Database,
+    limits: Limits,
+    now: datetime,
+    being_read: set[str] | None = None,
 ) -> list[Verdict]:
     """A verdict on each backup that has not expired already, newest first. Changes nothing.
 
@@ -35,6 +40,7 @@ def explain_retention(
         limits=limits,
         timezone=database.timezone,
         now=now,
+        held_by=held_by([database.pk]).get(database.pk, ""),
     )
 
 

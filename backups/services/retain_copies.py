@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
+from backups.anomaly_selectors import held_by
 from backups.copy_retention import CopyFact, copies_to_go
-from backups.models import Backup, Copy, DatabaseDestination
+from backups.models import Anomaly, Backup, Copy, DatabaseDestination
 from backups.selectors import readers_of
 from jobs.models import LogLine, Status
 
@@ -28,6 +29,7 @@ def _passed(placement: DatabaseDestination, now: datetime) -> QuerySet[Copy]:
     another = stored.filter(backup=OuterRef("backup")).exclude(pk=OuterRef("pk"))
     return stored.filter(
         Exists(another),
+        ~Exists(Anomaly.objects.filter(database=OuterRef("backup__database"), ended_at=None)),
         Q(retain_until__isnull=True) | Q(retain_until__lte=now),
         destination=placement.destination_id,
         locked=False,
@@ -43,6 +45,8 @@ def _retain(pk: str, placement: DatabaseDestination, now: datetime) -> int:
     with transaction.atomic():
         backup = Backup.objects.select_for_update().defer("manifest").filter(pk=pk, status=Status.COMPLETED).first()
         if backup is None or backup.finished_at is None or backup.locked or readers_of(backup):
+            return 0
+        if held_by([backup.database_id]):  # one was marked meanwhile
             return 0
         going = copies_to_go(_facts(backup, now), finished_at=backup.finished_at, now=now)
         copies = backup.copies.filter(pk__in=going, destination=placement.destination_id)

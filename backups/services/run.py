@@ -23,6 +23,7 @@ from backups.services.events import record_backup_event, record_backup_start
 from backups.services.hold import noting
 from backups.services.hooks import hooks_around
 from backups.services.index import Spool, parent_of, spool, store_index
+from backups.services.judge import judge_completed
 from backups.services.prune import remove_copy
 from backups.services.read_back import SAID, read_back
 from backups.storage.base import ObjectStorage
@@ -113,6 +114,8 @@ def ended(backup: Backup) -> None:
     if backup.status not in OPEN:
         _tally(backup)
     record_backup_event(backup)
+    if backup.status == Status.COMPLETED:
+        judge_completed(backup)
 
 
 def _tally(backup: Backup) -> None:

@@ -6,9 +6,10 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from backups.anomaly_selectors import databases_held
 from databases.selectors import site_policy
 from jobs.models import Status
-from packages.models import Package, PackageCopy
+from packages.models import Package, PackageCopy, PackageMember
 from packages.retention import past_limits
 from packages.selectors import package_policy
 
@@ -31,7 +32,8 @@ def _expire(now: datetime) -> int:
         now=now,
     )
     with transaction.atomic():
-        expired = Package.objects.filter(pk__in=gone, status=Status.COMPLETED)
+        held = PackageMember.objects.filter(database_id__in=databases_held().values("pk"), missing="")
+        expired = Package.objects.filter(pk__in=gone, status=Status.COMPLETED).exclude(pk__in=held.values("package"))
         ids = list(expired.select_for_update().values_list("pk", flat=True))
         PackageCopy.objects.filter(package__in=ids).update(state=PackageCopy.State.DELETING)
         return Package.objects.filter(pk__in=ids).update(status=Status.EXPIRED, expires_at=now)
