@@ -15,7 +15,7 @@ from unfold.decorators import display
 
 from backups.models import KitDownload
 from backups.services.recovery_kit import take_kit
-from backupsite.api.services.login import log_in
+from backupsite.api.services.login import check_password
 from jobs.admin.forms import PageForm
 from jobs.admin.pages import PageAdmin, posted
 from jobs.errors import BackupError
@@ -95,7 +95,7 @@ def _kit(request: HttpRequest, form: KitForm) -> str | None:
     """None when the password is not right, or guessed too often, or a key is missing: the form says so."""
     name = request.user.get_username()
     try:
-        log_in(request=request, username=name, password=form.cleaned_data["password"])
+        check_password(request=request, user=request.user, password=form.cleaned_data["password"])
         return take_kit(user=request.user, by_name=name)
     except AuthenticationFailed:
         form.add_error("password", _("This is not your password."))

@@ -5,6 +5,7 @@ from typing import Any
 from rest_framework.routers import SimpleRouter
 from rest_framework.viewsets import ViewSetMixin
 
+from audit.api.entries import EntryViewSet
 from backups.api.application import ApplicationViewSet
 from backups.api.approvals import ApprovalViewSet
 from backups.api.backups import BackupViewSet
@@ -52,6 +53,7 @@ router.register("approvals", ApprovalViewSet, "approval")
 router.register("packages", PackageViewSet, "package")
 router.register("destinations", DestinationViewSet, "destination")
 router.register("keys", ApiKeyViewSet, "key")
+router.register("audit", EntryViewSet, "audit")
 router.register("events", EventViewSet, "event")
 router.register("channels", ChannelViewSet, "channel")
 router.register("rules", RuleViewSet, "rule")

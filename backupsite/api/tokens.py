@@ -5,6 +5,7 @@ from typing import Any, cast
 from django.contrib.auth import get_user_model
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -14,7 +15,12 @@ from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.tokens import RefreshToken
 from rest_framework_simplejwt.utils import get_md5_hash_password
 
+from accounts.selectors import gate_of
+from accounts.services.passwords import change_password
+from audit.models import Entry
+from audit.services.draft import say
 from backupsite.api.services.login import log_in
+from backupsite.gate import REFUSALS
 from jobs.api import StrictSerializer
 
 NO_STORE = {"Cache-Control": "no-store"}
@@ -23,6 +29,16 @@ NO_STORE = {"Cache-Control": "no-store"}
 class LoginSerializer(StrictSerializer):
     username = serializers.CharField(max_length=150)
     password = serializers.CharField(max_length=4096, trim_whitespace=False)
+    otp = serializers.CharField(
+        max_length=40,
+        required=False,
+        allow_blank=True,
+        help_text="The code of the second factor, or a recovery code, where the user has it on.",
+    )
+
+
+class PasswordSerializer(LoginSerializer):
+    new_password = serializers.CharField(max_length=4096, trim_whitespace=False)
 
 
 class RefreshSerializer(StrictSerializer):
@@ -54,10 +70,29 @@ class _OpenView(APIView):
 class TokenView(_OpenView):
     @extend_schema(request=LoginSerializer, responses=TokensSerializer, auth=[], operation_id="token_obtain")
     def post(self, request: Request) -> Response:
-        """Logs in. Too many attempts are 429."""
-        user = log_in(request=request._request, **self.read(request, LoginSerializer))
+        """Logs in. Too many attempts are 429.
+
+        401 `otp_required`: the same again, with `otp`. 403 `password_change_required`: `POST /api/password` first.
+        """
+        given = self.read(request, LoginSerializer)
+        say(via=Entry.Via.TOKEN)
+        user = log_in(request=request._request, code=given.pop("otp", ""), **given)
+        if gate := gate_of(user):
+            raise _refusal(gate)
         refresh = RefreshToken.for_user(user)
         return Response({"access": str(refresh.access_token), "refresh": str(refresh)}, headers=NO_STORE)
+
+
+class PasswordView(_OpenView):
+    @extend_schema(request=PasswordSerializer, responses={204: None}, auth=[], operation_id="password_change")
+    def post(self, request: Request) -> Response:
+        """A new password by the old one, for programs too: it ends every session and token of the user."""
+        given = self.read(request, PasswordSerializer)
+        new, code = given.pop("new_password"), given.pop("otp", "")
+        user = log_in(request=request._request, code=code, **given)
+        say(action="password.change", via=Entry.Via.TOKEN)
+        change_password(user=user, new=new)
+        return Response(status=204)
 
 
 class RefreshView(_OpenView):
@@ -78,6 +113,12 @@ class RevokeView(_OpenView):
         """Ends a refresh token. Access tokens made from it live on until they expire."""
         _refresh_token(self.read(request, RefreshSerializer)["refresh"]).blacklist()
         return Response(status=204)
+
+
+def _refusal(gate: str) -> PermissionDenied:
+    code, text = REFUSALS[gate]
+    say(outcome=Entry.Outcome.REFUSED, detail=code)
+    return PermissionDenied(text, code=code)
 
 
 def _refresh_token(text: str) -> RefreshToken:

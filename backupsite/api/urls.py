@@ -5,13 +5,14 @@ from django.urls import re_path
 from backups.api.download import DownloadLinkView
 from backupsite.api.pages import RedocPage, SchemaView, SwaggerPage
 from backupsite.api.router import router
-from backupsite.api.tokens import RefreshView, RevokeView, TokenView
+from backupsite.api.tokens import PasswordView, RefreshView, RevokeView, TokenView
 from databases.policy_api import PolicyViewSet
 from packages.api.download import PackageLinkView
 
 # Before the router's: `doc` is never the id of a backup.
 api_patterns = [
     re_path(r"^token/?$", TokenView.as_view(), name="token"),
+    re_path(r"^password/?$", PasswordView.as_view(), name="password"),
     re_path(r"^token/refresh/?$", RefreshView.as_view(), name="token-refresh"),
     re_path(r"^token/revoke/?$", RevokeView.as_view(), name="token-revoke"),
     re_path(r"^backups/doc/?$", SwaggerPage.as_view(), name="doc"),

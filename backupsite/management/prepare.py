@@ -14,6 +14,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+from accounts.services.passwords import demand_change
 from backups.services.protect_self import keep_protecting_self
 from backups.services.save_destination import ensure_default_destination
 from backupsite import environment
@@ -84,6 +85,8 @@ def make_first_admin(*, tell: Callable[[str], None]) -> None:
     username = environment.value("BACKUPSITE_ADMIN_USERNAME", "admin")
     given = environment.value("BACKUPSITE_ADMIN_PASSWORD")
     password = given or secrets.token_urlsafe(12)
-    User.objects.create_superuser(username=username, password=password)
+    admin = User.objects.create_superuser(username=username, password=password)
+    if not given:
+        demand_change(user=admin)  # it stands in a log now; one that was given is the deployment's own already
     shown = "the given password" if given else f"password {password} (shown only now)"
     tell(f"First admin: {username}, {shown}")

@@ -11,6 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import URLPattern, path, reverse
 from django.utils.functional import Promise
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 from unfold.admin import ModelAdmin
 
@@ -89,6 +90,8 @@ class PageAdmin(RoleAdmin):
         title: str,
         existing: Any = None,
         back: str = "",
+        template: str = "backupsite/form_page.html",
+        **context: Any,
     ) -> HttpResponse:
         """Shows the form, or saves it through one service and goes to the page. The history names fields, no values."""
         if request.method == "POST":
@@ -101,9 +104,8 @@ class PageAdmin(RoleAdmin):
             else:
                 form.ask_secrets_again()
         back = back or (self.address(existing) if existing else self.list_address())
-        return self.render(
-            request, "backupsite/form_page.html", form=form, title=title, object=existing, back=back, submit="Save"
-        )
+        shown = {"form": form, "title": title, "object": existing, "back": back, "submit": _("Save"), **context}
+        return self.render(request, template, **shown)
 
     def _record(self, request: HttpRequest, obj: Any, form: PageForm, *, added: bool) -> None:
         if added:
@@ -187,6 +189,7 @@ def tell(request: HttpRequest, call: Callable[[], Any], done: str) -> bool:
         call()
     except BackupError as error:
         messages.error(request, str(error))
+        request.refused = str(error)  # type: ignore[attr-defined]  # for the audit
         return False
     messages.success(request, done)
     return True

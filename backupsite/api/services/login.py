@@ -1,4 +1,4 @@
-"""Log in with a name and a password, slowly enough for those who guess.
+"""Log in with a name, a password and a second factor, slowly enough for those who guess.
 
 Attempts are counted before the password is looked at, in rows under a lock: however many requests come at once and
 to however many processes, no more are let through than the limits say.
@@ -8,22 +8,39 @@ import hashlib
 import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
+from django.conf import settings
 from django.contrib.auth import authenticate, get_user_model
 from django.db import transaction
 from django.db.models import F
 from django.http import HttpRequest
 from django.utils import timezone
 from rest_framework.exceptions import AuthenticationFailed, Throttled
-from rest_framework.throttling import BaseThrottle
 
+from accounts.addresses import client_address
+from accounts.selectors import has_second_factor
+from accounts.services.second_factor import use_code
+from audit.models import Entry
+from audit.services.draft import say
 from backupsite.api.models import LoginAttempt
+from jobs.roles import role_of
 from notifications.models import Event
 from notifications.services.record import record_event
 
 TOLD_FOR = timedelta(minutes=5)
 MOST_TOLD = 20  # in that time, from however many addresses
+
+
+class OtpRequired(AuthenticationFailed):
+    """The password was right; a code of the second factor is needed too. The attempt stays counted until it came."""
+
+    default_detail = "This user's second factor is on: send its code as `otp` too."
+    default_code = "otp_required"
+
+    def __init__(self, user: Any) -> None:
+        super().__init__()
+        self.user = user
 
 
 @dataclass(frozen=True)
@@ -33,19 +50,87 @@ class Limit:
     window: timedelta
 
 
-def log_in(*, request: HttpRequest, username: str, password: str) -> Any:
-    """The user. Raises AuthenticationFailed, and Throttled when there were too many attempts."""
-    address = BaseThrottle().get_ident(cast(Any, request)) or ""  # believes as many proxies as NUM_PROXIES says
+def log_in(*, request: HttpRequest, username: str, password: str, code: str = "") -> Any:
+    """The user, whose second factor was asked for where it is on.
+
+    Raises AuthenticationFailed (`bad_credentials`, `bad_otp`), Throttled when there were too many attempts, and
+    OtpRequired when the password is right and the code is still to come: `confirm_login` takes it.
+    """
+    _say_login(username)
+    _refuse_without_local_login()
+    limits = _admitted(request, username)
+    user = _user_with(request, username, password)
+    if has_second_factor(user):
+        if not code:
+            say(outcome=Entry.Outcome.REFUSED, detail="otp_required")
+            raise OtpRequired(user)
+        _check_code(request, user, code)
+    _forgive(limits)
+    return user
+
+
+def confirm_login(*, request: HttpRequest, user: Any, code: str) -> None:
+    """The second step of a login in a browser, counted like the first: both are forgiven when it is right."""
+    _say_login(user.get_username())
+    limits = _admitted(request, user.get_username())
+    _check_code(request, user, code)
+    _forgive(limits, attempts=2)
+
+
+def check_password(*, request: HttpRequest, user: Any, password: str) -> None:
+    """Asks somebody who is logged in for the password once more. Raises AuthenticationFailed and Throttled."""
+    limits = _admitted(request, user.get_username())
+    _user_with(request, user.get_username(), password)
+    _forgive(limits)
+
+
+def _refuse_without_local_login() -> None:
+    if not settings.BACKUPSITE_LOCAL_LOGIN:
+        say(outcome=Entry.Outcome.REFUSED, detail="no_local_login")
+        raise AuthenticationFailed("Passwords are not taken here: use single sign-on.", code="no_local_login")
+
+
+def _admitted(request: HttpRequest, username: str) -> list[Limit]:
+    """Counts the attempt. Raises Throttled."""
+    address = client_address(request)
     limits = _limits(username, address)
     wait = _count(limits, timezone.now())
     if wait is not None:
-        _tell_locked(username, address)
-        raise Throttled(wait=math.ceil(wait.total_seconds()), detail="Too many attempts to log in.")
+        raise _locked(username, address, wait)
+    return limits
+
+
+def _locked(username: str, address: str, wait: timedelta) -> Throttled:
+    say(outcome=Entry.Outcome.REFUSED, detail="throttled")
+    _tell_locked(username, address)
+    return Throttled(wait=math.ceil(wait.total_seconds()), detail="Too many attempts to log in.")
+
+
+def _say_login(username: str) -> None:
+    """Who the audit says it was. A name that no user has is not kept: it may be a mistyped password."""
+    user = get_user_model().objects.filter(username=username).first()
+    who = {"user_id": user.pk, "who": user.get_username(), "role": role_of(user).name.lower()} if user else {"who": ""}
+    say(action="login", object_type="", object_id="", object_name="", **who)
+
+
+def _user_with(request: HttpRequest, username: str, password: str) -> Any:
     user = authenticate(request, username=username, password=password)
     if user is None:
+        say(outcome=Entry.Outcome.REFUSED, detail="bad_credentials")
         raise AuthenticationFailed("No active user has this name and password.", code="bad_credentials")
-    _forgive(limits)
     return user
+
+
+def _check_code(request: HttpRequest, user: Any, code: str) -> None:
+    """Codes have a count of their own beside the login's: who knows the password has twenty guesses an hour."""
+    limit = [Limit(_digest("code", user.get_username().casefold()), 20, timedelta(hours=1))]
+    wait = _count(limit, timezone.now())
+    if wait is not None:
+        raise _locked(user.get_username(), client_address(request), wait)
+    if not use_code(user=user, code=code):
+        say(outcome=Entry.Outcome.REFUSED, detail="bad_otp")
+        raise AuthenticationFailed("The code is wrong, or was used already.", code="bad_otp")
+    _forgive(limit)
 
 
 def forget_old_attempts() -> int:
@@ -107,9 +192,9 @@ def _row(limit: Limit, now: datetime) -> LoginAttempt:
     return row
 
 
-def _forgive(limits: list[Limit]) -> None:
+def _forgive(limits: list[Limit], *, attempts: int = 1) -> None:
     """An attempt that succeeded was no guess."""
     LoginAttempt.objects.filter(subject=limits[0].subject).delete()
-    LoginAttempt.objects.filter(subject__in=[limit.subject for limit in limits[1:]], count__gt=0).update(
-        count=F("count") - 1
+    LoginAttempt.objects.filter(subject__in=[limit.subject for limit in limits[1:]], count__gte=attempts).update(
+        count=F("count") - attempts
     )

@@ -1,0 +1,1 @@
+"""Who did what, from where: rows that are written once."""
