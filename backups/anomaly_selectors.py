@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
-from backups.models import Anomaly
+from backups.models import Anomaly, Backup
 from databases.models import Database
 
 
@@ -27,6 +27,14 @@ def held_by(database_ids: Iterable[str | None]) -> dict[str, str]:
     marks = Anomaly.objects.filter(database__in=[pk for pk in database_ids if pk], ended_at=None)
     pairs = marks.order_by("found_at", "pk").values_list("database_id", "backup_id")
     return {str(database): backup for database, backup in pairs}
+
+
+def with_marks(backups: QuerySet[Backup]) -> QuerySet[Backup]:
+    """Each with `mark_state`, None where it is not marked, and `mark_holds`; no query more."""
+    return backups.annotate(
+        mark_state=F("anomaly__state"),
+        mark_holds=Q(anomaly__isnull=False, anomaly__ended_at__isnull=True),
+    )
 
 
 def mark_of(backup_id: str) -> Anomaly | None:

@@ -20,7 +20,7 @@ UNFOLD: dict[str, Any] = {
     "SHOW_VIEW_ON_SITE": False,
     "DASHBOARD_CALLBACK": "backupsite.admin.overview.overview",
     # admin.css holds the tokens and the shared parts; what only some pages need has a sheet of its own after it.
-    "STYLES": [_own("admin.css"), _own("dashboard.css"), _own("backup.css")],
+    "STYLES": [_own("admin.css"), _own("dashboard.css"), _own("backup.css"), _own("pages.css")],
     "SCRIPTS": [_own("admin.js"), _own("backup.js")],
     "LOGIN": {"form": "backupsite.login.LoginForm", "image": _own("login.svg")},
     "COMMAND": {"search_callback": "backupsite.admin.search.search", "show_history": False},
