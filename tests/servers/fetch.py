@@ -16,6 +16,7 @@ from pathlib import Path
 from tests.servers.apt import Missing as Missing  # part of this module's interface
 from tests.servers.apt import install, install_libraries_of, unpack, unpack_with_libraries
 from tests.servers.mongodb_programs import mongo_tools, mongod
+from tests.servers.npm import npm_pack
 from tests.servers.store import REPOSITORY as REPOSITORY
 from tests.servers.store import fetch_once, pip
 from tests.servers.store import locked as locked
@@ -43,6 +44,9 @@ _POSTGRES = {
     }),
 }  # fmt: skip
 _SWIFT = "swift==2.38.3"
+# Looks for what keeps people from using a page (MPL-2.0: for the tests only).
+_AXE = "axe-core@4.14.1"
+_AXE_TARBALL = "e6b0ce02b84d892e2e33e403485e7f3d6c29e2be6df65daf44d89ba564139745"
 _CEPH = ("radosgw", "ceph-mon", "ceph-osd", "ceph-common")
 
 
@@ -91,6 +95,13 @@ def ceph_root() -> Path:
     folder = servers_folder() / "ceph"
     fetch_once(folder, lambda fresh: unpack_with_libraries(_CEPH, fresh))
     return folder
+
+
+def axe_script() -> Path:
+    """The script that a page is checked with. Raises Missing."""
+    folder = servers_folder() / _AXE.replace("@", "-")
+    fetch_once(folder, _unpack_axe)
+    return folder / "axe.min.js"
 
 
 def tool(name: str) -> Path:
@@ -143,6 +154,16 @@ def _unpack_postgres(version: int, fresh: Path) -> None:
     (work / Path(inner).name.removesuffix(".tar.gz")).rename(fresh)
 
 
+def _unpack_axe(fresh: Path) -> None:
+    work = fresh.parent / "package"
+    work.mkdir()
+    with tarfile.open(npm_pack(_AXE, _AXE_TARBALL, work)) as archive:
+        inner = archive.extractfile("package/axe.min.js")
+        assert inner is not None
+        fresh.mkdir()
+        (fresh / "axe.min.js").write_bytes(inner.read())
+
+
 def _make_swift(fresh: Path) -> None:
     # In place, not renamed afterwards: only `bin/python` is used, and that survives the move.
     subprocess.run([sys.executable, "-m", "venv", str(fresh)], check=True, stdout=subprocess.DEVNULL)
@@ -159,6 +180,7 @@ def main(names: Sequence[str]) -> int:
             print(f"S3 (Swift): {swift_python()}")
             print(f"Prometheus: {prometheus_program('prometheus')}")
             print(f"Ceph: {ceph_root()}")
+            print(f"axe: {axe_script()}")
             print(f"MongoDB: {mongod()}, its tools in {mongo_tools()}")
     except Missing as problem:
         print(f"error: {problem}", file=sys.stderr)

