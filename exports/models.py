@@ -76,6 +76,9 @@ class ExportPolicy(models.Model):
     kept_days = models.PositiveIntegerField(
         default=90, help_text=_("Forget ended exports, without their data, after so many days (0: never).")
     )
+    redirect_to_store = models.BooleanField(
+        default=False, help_text=_("Send who fetches an export to the S3 store itself, by a link for one minute.")
+    )
     destination = models.ForeignKey(
         Destination, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )  # null = the default one

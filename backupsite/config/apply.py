@@ -18,6 +18,8 @@ from databases.models import Database
 from databases.schedule import timezone_fault
 from databases.services.consent import HOST
 from databases.services.delete import delete_database
+from exports.models import Source
+from exports.services.save_source import delete_source
 from jobs.errors import BackupError
 from jobs.models import Capacity
 
@@ -109,13 +111,18 @@ def _lost_in_time(document: Document) -> Iterator[Fault]:
 
 
 def _doubled(document: Document) -> Iterator[Fault]:
-    for section in ("storage", "databases"):
+    exports = document.values.get("exports")
+    lists: tuple[tuple[tuple[str, ...], Any], ...] = (
+        (("storage",), document.values.get("storage")),
+        (("databases",), document.values.get("databases")),
+        (("exports", "sources"), exports.get("sources") if isinstance(exports, dict) else None),
+    )
+    for section, given in lists:
         seen: set[str] = set()
-        given = document.values.get(section)
         for number, item in enumerate(given if isinstance(given, list) else ()):
             name = item.get("id") if isinstance(item, dict) else None
             if isinstance(name, str) and name in seen:
-                yield document.fault((section, number, "id"), "This id is given twice.")
+                yield document.fault((*section, number, "id"), "This id is given twice.")
             seen.add(str(name))
 
 
@@ -133,9 +140,10 @@ def _homeless(document: Document) -> Iterator[Fault]:
 
 def _left_over(document: Document, named: set[tuple[str, str]], *, prune: bool) -> Iterator[Change]:
     """Rows that an earlier file brought and this one leaves out."""
-    sections = {"database": "databases", "destination": "storage"}
+    sections = {"database": "databases", "destination": "storage", "export source": "exports"}
     kinds: tuple[tuple[str, Any, Any], ...] = (
         ("database", Database, lambda row: delete_database(database=row, consent=HOST)),
+        ("export source", Source, lambda row: delete_source(source=row)),
         ("destination", Destination, lambda row: delete_destination(destination=row)),
     )
     for kind, model, delete in kinds:

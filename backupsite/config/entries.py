@@ -9,6 +9,7 @@ from django.db.models import Model
 from backups.models import Destination
 from backups.services.protect import protect_database
 from backups.services.save_destination import save_destination
+from backupsite.config import exports
 from backupsite.config.drills import plan_of, plan_values, save_plan
 from backupsite.config.reading import Document, ValuePath
 from databases.engines import registry
@@ -16,6 +17,10 @@ from databases.models import Database, Policy, default_encryption
 from databases.selectors import masking_of, site_policy
 from databases.services.save_masking import save_masking
 from databases.services.save_policy import save_policy
+from exports.models import Source
+from exports.selectors import export_policy
+from exports.services.save_policy import save_export_policy
+from exports.services.save_source import save_source
 from jobs.fields import unseal
 from packages.models import PackagePolicy
 from packages.selectors import package_policy
@@ -78,6 +83,8 @@ def entries(document: Document) -> Iterator[Entry]:
             yield Entry("drill plan", given["id"], path, plan, plan_values(given), _save_drill_plan)
     if "package-conf" in values:
         yield _packages(values["package-conf"] or {})
+    if "exports" in values:
+        yield from _exports(values["exports"] or {})
 
 
 def _policy(given: Mapping[str, Any]) -> Entry:
@@ -125,6 +132,14 @@ def _packages(given: Mapping[str, Any]) -> Entry:
     return Entry("package policy", "", ("package-conf",), package_policy(), {**values, "managed": True}, _save_packages)
 
 
+def _exports(given: Mapping[str, Any]) -> Iterator[Entry]:
+    values = {**exports.policy_values(given), "managed": True}
+    yield Entry("export policy", "", ("exports",), export_policy(), values, _save_exports)
+    for number, source in enumerate(given.get("sources") or []):
+        path, values = ("exports", "sources", number), {**exports.source_values(source), "managed": True}
+        yield Entry("export source", source["id"], path, exports.source_of(source), values, _save_source)
+
+
 def _save_policy(entry: Entry) -> None:
     save_policy(values=entry.values)
 
@@ -148,6 +163,14 @@ def _save_packages(entry: Entry) -> None:
     save_package_policy(values=entry.values)
 
 
+def _save_exports(entry: Entry) -> None:
+    save_export_policy(values=entry.values)
+
+
+def _save_source(entry: Entry) -> None:
+    save_source(source=entry.row, values=entry.values, create=not entry.exists)
+
+
 def default_of(model: type[Model], name: str) -> Any:
     return model._meta.get_field(name).get_default()  # type: ignore[union-attr]
 
@@ -159,7 +182,7 @@ def _now(row: Any, name: str) -> Any:
     if name == "password":
         return unseal(row.secrets).get("password", "")
     if name == "options":
-        return _with_defaults(row.engine, {**row.options, **unseal(row.secrets).get("options", {})})
+        return _with_defaults(row, {**row.options, **unseal(row.secrets).get("options", {})})
     if name == "destinations":
         places = [] if row._state.adding else row.placements.all()
         return [{"destination": one.destination_id, "retention_days": one.retention_days} for one in places]
@@ -175,8 +198,10 @@ def _comparable(row: Any, name: str, value: Any) -> Any:
     if name != "options":
         return value
     left = {secret: text for secret, text in unseal(row.secrets).get("options", {}).items() if secret not in value}
-    return _with_defaults(row.engine, {**value, **left})
+    return _with_defaults(row, {**value, **left})
 
 
-def _with_defaults(engine: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    return {option.name: option.default for option in registry.option_fields(engine)} | dict(options)
+def _with_defaults(row: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+    if isinstance(row, Source):
+        return exports.with_defaults(row.kind, options)
+    return {option.name: option.default for option in registry.option_fields(row.engine)} | dict(options)

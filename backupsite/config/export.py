@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from backups.models import DatabaseDestination, Destination
+from backupsite.config import exports
 from backupsite.config.drills import exported_plan
 from backupsite.config.entries import (
     DATABASE_FIELDS,
@@ -17,8 +18,12 @@ from backupsite.config.entries import (
     default_of,
 )
 from databases.engines import registry
+from databases.engines.option_fields import OptionField
 from databases.models import Database, Policy
 from databases.selectors import masking_of, site_policy
+from exports.models import ExportPolicy, Source
+from exports.selectors import export_policy
+from exports.sources import registry as sources
 from jobs.fields import unseal
 from jobs.models import Capacity
 from packages.models import PackagePolicy
@@ -38,6 +43,8 @@ def export_config() -> str:
         "databases": [_database(row, names) for row in described.order_by("id").prefetch_related("placements")],
         "package-conf": _packages(),
     }
+    if exported := _exports(names):
+        document["exports"] = exported
     body = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
     told = SECRETS + "".join(f"#   {name}\n" for name in names) if names else ""
     return f"{HEAD}{told}\n{body}"
@@ -62,11 +69,7 @@ def _database(row: Database, names: list[str]) -> dict[str, Any]:
     out |= {name: own.pop(name) for name in ("host", "port", "username") if name in own}
     if "password" in row.secret_names:
         out["password"] = _reference(names, row.pk, "password")
-    options = {
-        name: _escaped(value) for name, value in row.options.items() if value != _option_default(row.engine, name)
-    }
-    for secret in (name.removeprefix("options.") for name in row.secret_names if name.startswith("options.")):
-        options[secret] = _secret_option(row, secret, names)
+    options = _options(row, registry.option_fields(row.engine), names)
     out |= own | ({"options": options} if options else {}) | {"encryption": row.encryption}
     placed = [_place(placement) for placement in row.placements.all()]
     out |= {"destinations": placed} if placed else {}
@@ -80,12 +83,37 @@ def _place(row: DatabaseDestination) -> Any:
     return {"id": row.destination_id, "retention_days": days} if days else row.destination_id
 
 
-def _secret_option(row: Database, name: str, names: list[str]) -> Any:
+def _options(row: Database | Source, known: list[OptionField], names: list[str]) -> dict[str, Any]:
+    defaults = {option.name: option.default for option in known}
+    options = {name: _escaped(value) for name, value in row.options.items() if value != defaults.get(name)}
+    for secret in (name.removeprefix("options.") for name in row.secret_names if name.startswith("options.")):
+        options[secret] = _secret_option(row, next(option for option in known if option.name == secret), names)
+    return options
+
+
+def _secret_option(row: Database | Source, option: OptionField, names: list[str]) -> Any:
     """A mapping of secrets (headers) keeps its names and gives each value a variable."""
-    [option] = [option for option in registry.option_fields(row.engine) if option.name == name]
     if option.type != "dict":
-        return _reference(names, row.pk, name)
-    return {key: _reference(names, row.pk, f"{name}_{key}") for key in unseal(row.secrets)["options"][name]}
+        return _reference(names, row.pk, option.name)
+    values = unseal(row.secrets)["options"][option.name]
+    return {key: _reference(names, row.pk, f"{option.name}_{key}") for key in values}
+
+
+def _exports(names: list[str]) -> dict[str, Any]:
+    row = export_policy()
+    out = _changed(row, ExportPolicy, exports.POLICY_FIELDS)
+    out |= {"destination": row.destination_id} if row.destination_id else {}
+    found = [_source(source, names) for source in Source.objects.order_by("pk")]
+    return out | ({"sources": found} if found else {})
+
+
+def _source(row: Source, names: list[str]) -> dict[str, Any]:
+    out: dict[str, Any] = {"id": row.pk, "name": _escaped(row.name), "kind": row.kind}
+    out |= _changed(row, Source, exports.SOURCE_FIELDS)
+    if "password" in row.secret_names:
+        out["password"] = _reference(names, row.pk, "password")
+    options = _options(row, sources.option_fields(row.kind), names)
+    return out | ({"options": options} if options else {})
 
 
 def _packages() -> dict[str, Any]:
@@ -124,7 +152,3 @@ def _reference(names: list[str], *parts: str) -> str:
     name = f"{name}_{other}" if name in names else name
     names.append(name)
     return f"${{{name}}}"
-
-
-def _option_default(engine: str, name: str) -> Any:
-    return next((option.default for option in registry.option_fields(engine) if option.name == name), None)

@@ -1,6 +1,6 @@
 """What config.yaml may hold, as a JSON Schema: for editors (docs/config.schema.json), and to find faults of shape."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from jsonschema import Draft202012Validator
@@ -15,6 +15,8 @@ from databases.blackouts import DAYS
 from databases.engines import registry
 from databases.engines.option_fields import OptionField
 from databases.models import CatchUp, Compression, Encryption, MaskingRule, ScheduledType
+from exports.models import Source
+from exports.sources import registry as sources
 from packages.models import Compression as PackageCompression
 from packages.models import OnMissing
 
@@ -52,6 +54,7 @@ def schema() -> Schema:
                 },
                 "databases": {"type": "array", "items": _database()},
                 "package-conf": _mapping(_packages()),
+                "exports": _mapping(_exports()),
             }
         ),
     }
@@ -115,17 +118,6 @@ def _destination() -> Schema:
 
 
 def _database() -> Schema:
-    options = [
-        {
-            "if": {"properties": {"engine": {"const": kind}}},
-            "then": {
-                "properties": {
-                    "options": _mapping({option.name: _option(option) for option in registry.option_fields(kind)})
-                }
-            },
-        }
-        for kind in registry.kinds()
-    ]
     hooks = _mapping({name: {"type": "array", "items": TEXTS} for name in ("pre", "post")} | {"timeout_s": COUNT})
     return {
         **_mapping(
@@ -162,8 +154,19 @@ def _database() -> Schema:
             }
         ),
         "required": ["id", "engine"],
-        "allOf": options,
+        "allOf": _options_by("engine", {kind: registry.option_fields(kind) for kind in registry.kinds()}),
     }
+
+
+def _options_by(name: str, fields: Mapping[str, Sequence[OptionField]]) -> list[Schema]:
+    """What `options` may hold, by the value of the property `name` beside it."""
+    return [
+        {
+            "if": {"properties": {name: {"const": kind}}},
+            "then": {"properties": {"options": _mapping({option.name: _option(option) for option in known})}},
+        }
+        for kind, known in fields.items()
+    ]
 
 
 def _masking_rule() -> Schema:
@@ -205,6 +208,31 @@ def _packages() -> dict[str, Schema]:
         "max_packages": COUNT,
         "on_missing": _one_of(OnMissing.values),
         "destination": TEXT,
+    }
+
+
+def _exports() -> dict[str, Schema]:
+    source = _mapping(
+        {
+            **dict.fromkeys(("id", "name", "username", "password"), TEXT),
+            "kind": _one_of(Source.Kind.values),
+            "enabled": YES_NO,
+            "options": {"type": "object"},
+        }
+    )
+    kinds = {kind: sources.option_fields(kind) for kind in sources.SOURCES}
+    counts = ("creations_per_hour", "queries_per_quarter", "max_open", "link_days")
+    return {
+        "enabled": YES_NO,
+        **{name: {**COUNT, "minimum": 1} for name in counts},
+        "max_bytes": {"type": "integer", "minimum": 0},
+        "kept_days": COUNT,
+        "redirect_to_store": YES_NO,
+        "destination": TEXT,
+        "sources": {
+            "type": "array",
+            "items": {**source, "required": ["id", "kind"], "allOf": _options_by("kind", kinds)},
+        },
     }
 
 
@@ -261,7 +289,8 @@ def _coerced(value: Any, shape: Schema) -> Any:
     if isinstance(value, dict):
         known = shape.get("properties", {})
         for condition in shape.get("allOf", ()):
-            if condition["if"]["properties"]["engine"]["const"] == value.get("engine"):
+            [(name, wanted)] = condition["if"]["properties"].items()
+            if wanted["const"] == value.get(name):
                 known = known | condition["then"]["properties"]
         return {name: _coerced(item, known.get(name, {})) for name, item in value.items()}
     if isinstance(value, list):

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
 
+from backups.models import Destination
 from exports.models import ExportPolicy
 
 
@@ -14,6 +16,8 @@ def save_export_policy(*, values: Mapping[str, Any]) -> ExportPolicy:
         policy, _ = ExportPolicy.objects.select_for_update().get_or_create(pk=1)
         for name, value in values.items():
             setattr(policy, name, value)
+        if policy.destination_id and not Destination.objects.filter(pk=policy.destination_id).exists():
+            raise ValidationError({"destination": [f"There is no destination {policy.destination_id!r}."]})
         policy.full_clean()
         policy.save()
     return policy
