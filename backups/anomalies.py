@@ -80,7 +80,8 @@ def _judged(key: Key, present: Level, past: Sequence[Level], bounds: Bounds, *, 
     series, right = _series(key, past)
     if len(series) < FEWEST or (value is None and before is None):
         return None
-    centre, spread = _band(series, width, bounds.spreads)
+    since = _since_right(series, right)
+    centre, spread = _band(since if len(since) >= FEWEST else series, width, bounds.spreads)
     low, high = _figure(centre - spread), _figure(centre + spread)
 
     def finding(change: Change) -> Finding:
@@ -92,7 +93,7 @@ def _judged(key: Key, present: Level, past: Sequence[Level], bounds: Bounds, *, 
     if _usual(found, series, centre, spread, measure, bounds):
         return None
     change = Change.JUMP if log1p(found) > centre else Change.FALL
-    if (change is Change.FALL and not falls) or _known(found, series, right, change, width, bounds):
+    if (change is Change.FALL and not falls) or _known(found, series, right, change, width):
         return None
     return finding(change)
 
@@ -135,7 +136,6 @@ def _known(
     right: Sequence[Change | None],
     change: Change,
     width: float,
-    bounds: Bounds,
 ) -> bool:
     """Said to be right before, or come back to: left and reached again, as each weekend or each month does."""
     same = [_apart(found, value) <= SAME_AGAIN for value in series]
@@ -143,12 +143,14 @@ def _known(
         return True
     if sum(near for near, _ in groupby(same)) > 1:
         return True
-    said_at = next((at for at in range(len(right) - 1, -1, -1) if right[at] is not None), None)
-    if said_at is None:
-        return False
-    since = series[said_at:]
-    centre, spread = _band(since, width, bounds.spreads) if len(since) >= FEWEST else (log1p(median(since)), width)
-    return abs(log1p(found) - centre) <= spread
+    since = _since_right(series, right)
+    return len(since) < FEWEST and abs(log1p(found) - log1p(median(since))) <= width
+
+
+def _since_right(series: Sequence[int], right: Sequence[Change | None]) -> Sequence[int]:
+    """From the last level on that somebody said is right: a new level is a new history."""
+    said_at = next((at for at in range(len(right) - 1, -1, -1) if right[at] is not None), 0)
+    return series[said_at:]
 
 
 def _apart(one: int, other: int) -> float:

@@ -13,19 +13,20 @@ from django.utils.translation import gettext, gettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
-from backups.admin.approvals import ask_through, asked_for
+from backups.admin.anomalies import AnomalyOfBackupPages, mark_icon
+from backups.admin.approvals import ask_through
+from backups.admin.backup_page import by_hand_shown, compared, copy_rows, manifest_shown, marks_of
+from backups.admin.consequences import consequences_of
 from backups.admin.copies import CopiesOfBackupPages
 from backups.admin.drill_forms import DrillForm
 from backups.admin.filters import DatabaseFilter
-from backups.admin.restore_form import LabelForm, RestoreForm, VerifyForm
-from backups.by_hand import restore_by_hand
+from backups.admin.restore_form import LabelForm, VerifyForm
+from backups.anomaly_selectors import with_marks
 from backups.models import Backup, Copy, DrillPlan
-from backups.selectors import backups_with_copies, readers_of
-from backups.services.ask_approval import ask_to_delete_backup, ask_to_restore
+from backups.services.ask_approval import ask_to_delete_backup
 from backups.services.mark import mark_backup
 from backups.services.prune import delete_backup
 from backups.services.request_drill import request_drill
-from backups.services.restore import request_restore
 from backups.services.verify import request_verification
 from databases.admin.words import words_of
 from databases.models import Database
@@ -36,8 +37,8 @@ from jobs.models import Status
 from jobs.roles import Role
 from jobs.templatetags.backupsite import badge, distance, moment, size, span, two_lines
 
-ACTIONS = ("verify", "drill", "restore", "label", "lock", "unlock", "delete")
-VERIFYING = (
+ACTIONS = ("verify", "drill", "restore", "label", "lock", "unlock", "delete", "counts")
+VERIFYING = gettext_lazy(
     "Every stored copy is read to its end: sizes, digests and the archive's structure are compared. "
     "Without a key the stored bytes of an encrypted artefact are compared, its contents are not."
 )
@@ -45,13 +46,18 @@ DRILLING = gettext_lazy(
     "The backup is restored into a scratch target, compared with what was backed up, and asked what the Database's "
     "drill plan asserts; then the scratch target is removed. The Database itself is not touched."
 )
-LOCK = mark_safe('<span class="material-symbols-outlined bks-mark" title="locked">lock</span>')
+LOCK = mark_safe('<span class="material-symbols-outlined bks-mark" aria-hidden="true">lock</span>')
 
 
 @admin.register(Backup)
-class BackupAdmin(CopiesOfBackupPages, JobAdmin):
+class BackupAdmin(CopiesOfBackupPages, AnomalyOfBackupPages, JobAdmin):
     body_template = "backups/backup_body.html"
-    phases = (("preflight", "Prepare"), ("dump", "Dump and store"), ("read_back", "Read back and compare"))
+    log_route = "api:backup-log"
+    phases = (
+        ("preflight", gettext_lazy("Prepare")),
+        ("dump", gettext_lazy("Dump and store")),
+        ("read_back", gettext_lazy("Read back and compare")),
+    )
     list_display = ("what", "state", "asked", "stored", "took", "origin")
     list_filter = (
         DatabaseFilter,
@@ -62,38 +68,39 @@ class BackupAdmin(CopiesOfBackupPages, JobAdmin):
     list_filter_submit = True
     list_before_template = "backups/backup_tabs.html"
     search_fields = ("id", "database_name", "label")
-    empty_hint = "Open a Database and choose Back up now."
-    search_help_text = "Search by id, Database or label"
+    empty_hint = gettext_lazy("Open a Database and choose Back up now.")
+    search_help_text = gettext_lazy("Search by id, Database or label")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Backup]:
         rows: QuerySet[Backup] = super().get_queryset(request)
-        return rows.defer("manifest").select_related("requested_by")
+        return with_marks(rows).defer("manifest").select_related("requested_by")
 
-    @display(description="Backup", ordering="database_name")
-    def what(self, backup: Backup) -> SafeString:
+    @display(description=gettext_lazy("Backup"), ordering="database_name")
+    def what(self, backup: Any) -> SafeString:
         note = backup.label or backup.pk
         if backup.type != Backup.Type.FULL:
             note = f"{note} · {backup.get_type_display()}"
-        name = format_html("{}{}", backup.database_name, LOCK) if backup.locked else backup.database_name
+        marks = mark_icon(backup.mark_state, holds=backup.mark_holds), LOCK if backup.locked else ""
+        name = format_html("{}{}{}", backup.database_name, *marks)
         return two_lines(name, note)
 
-    @display(description="Status", ordering="status")
+    @display(description=gettext_lazy("Status"), ordering="status")
     def state(self, backup: Backup) -> SafeString:
         return badge(backup.status)
 
-    @display(description="Asked for", ordering="created_at")
+    @display(description=gettext_lazy("Asked for"), ordering="created_at")
     def asked(self, backup: Backup) -> SafeString:
         return two_lines(moment(backup.created_at), distance(backup.created_at))
 
-    @display(description="Stored", ordering="size")
+    @display(description=gettext_lazy("Stored"), ordering="size")
     def stored(self, backup: Backup) -> str:
         return size(backup.size)
 
-    @display(description="Took")
+    @display(description=gettext_lazy("Took"))
     def took(self, backup: Backup) -> str:
         return span(backup.duration_s)
 
-    @display(description="Started by", ordering="trigger")
+    @display(description=gettext_lazy("Started by"), ordering="trigger")
     def origin(self, backup: Backup) -> str:
         return backup.get_trigger_display()
 
@@ -103,9 +110,11 @@ class BackupAdmin(CopiesOfBackupPages, JobAdmin):
         return [
             *super().page_routes(),
             *self.copy_routes(),
+            *self.anomaly_routes(),
             self.form_route("verify", self.verify, Role.OPERATOR),
             self.form_route("drill", self.drill, Role.OPERATOR),
-            self.form_route("restore", self.restore, Role.OPERATOR),
+            *self.restore_routes(),
+            self.read_route("counts", self.counts, self.view_role),
             self.form_route("label", self.label, Role.ADMIN),
             self.post_route("lock", self.lock, Role.ADMIN),
             self.post_route("unlock", self.unlock, Role.ADMIN),
@@ -113,28 +122,35 @@ class BackupAdmin(CopiesOfBackupPages, JobAdmin):
 
     def page_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
         copies = list(obj.copies.select_related("destination").order_by("pk"))
-        stored = next((copy for copy in copies if copy.state == Copy.State.STORED), None)
-        counts = _counts(obj)
-        by_hand = stored and restore_by_hand(backup=obj, destination=stored.destination, key=stored.key)
+        counted, marks = compared(obj), marks_of(obj)
+        find = request.GET.get("find", "")
         return {
             **super().page_context(request, obj),
             **self.copy_context(obj, copies),
-            "copies": copies,
+            **counted,
+            **marks,
+            **by_hand_shown(obj, copies),
+            "table": manifest_shown(counted["manifest"], marks["odd_items"], find),
+            "copies": copy_rows(obj, copies),
             "database_exists": Database.objects.filter(pk=obj.database_id).exists(),
-            "by_hand": by_hand,
-            "counts": counts,
-            "counted": sum(rows is not None for _, rows in counts),
-            "facts": obj.manifest.get("engine", {}),
             "engine": words_of(obj.engine),
             "children": obj.children.order_by("created_at")[:20],
-            "readers": readers_of(obj),
             "restores": obj.restores.all()[:5],
             "drills": obj.drills.defer("report")[:5],
             "verifications": obj.verifications.all()[:5],
             "download_url": reverse("api:backup-download", args=[obj.pk]),
-            "readable": obj.status == Status.COMPLETED and stored is not None,
+            "readable": obj.status == Status.COMPLETED and any(copy.state == Copy.State.STORED for copy in copies),
+            "asks_delete": needs_second_person(),
             **{f"{name}_url": self.address(obj, name) for name in ACTIONS},
         }
+
+    def counts(self, request: HttpRequest, backup: Backup) -> HttpResponse:
+        """The rows of the manifest whose names hold what is looked for."""
+        counted, marks = compared(backup), marks_of(backup)
+        table = manifest_shown(counted["manifest"], marks["odd_items"], request.GET.get("find", ""))
+        return self.render(
+            request, "backups/backup_counts.html", table=table, engine=words_of(backup.engine), **counted
+        )
 
     def verify(self, request: HttpRequest, backup: Backup) -> HttpResponse:
         form = VerifyForm(posted(request), backup=backup)
@@ -145,18 +161,22 @@ class BackupAdmin(CopiesOfBackupPages, JobAdmin):
                 )
             )
             if verification is not None:
-                messages.success(request, f"{verification.pk} reads every copy of {backup.pk} again.")
+                messages.success(
+                    request,
+                    gettext("%(run)s reads every copy of %(backup)s again.")
+                    % {"run": verification.pk, "backup": backup.pk},
+                )
                 return redirect("admin:backups_verification_change", verification.pk)
         return self.render(
             request,
             "backupsite/form_page.html",
             form=form,
-            title=f"Verify {backup.pk}",
+            title=gettext("Verify %(backup)s") % {"backup": backup.pk},
             introduction=VERIFYING,
             object=backup,
             back=self.address(backup),
-            submit="Verify",
-            refused="Nothing was started.",
+            submit=gettext("Verify"),
+            refused=gettext("Nothing was started."),
         )
 
     def drill(self, request: HttpRequest, backup: Backup) -> HttpResponse:
@@ -178,41 +198,15 @@ class BackupAdmin(CopiesOfBackupPages, JobAdmin):
             refused=gettext("Nothing was started."),
         )
 
-    def restore(self, request: HttpRequest, backup: Backup) -> HttpResponse:
-        form = RestoreForm(posted(request), backup=backup)
-        if request.method == "POST" and form.is_valid():
-            asked = {**form.values(), "backup": backup, "user": request.user}
-            if needs_second_person() and (asked["drop_existing"] or asked["delete_extra"]):
-                if (approval := form.save_through(lambda: ask_to_restore(**asked))) is not None:
-                    return asked_for(request, approval)
-                return self._restore_page(request, form, backup)
-            restore = form.save_through(lambda: request_restore(**asked))
-            if restore is not None:
-                messages.success(request, f"{restore.pk} restores {backup.pk} into {restore.target_name}.")
-                return redirect("admin:backups_restore_change", restore.pk)
-        elif request.method == "POST":
-            form.ask_secrets_again()
-        return self._restore_page(request, form, backup)
-
-    def _restore_page(self, request: HttpRequest, form: RestoreForm, backup: Backup) -> HttpResponse:
-        return self.render(
-            request,
-            "backups/restore_page.html",
-            form=form,
-            title=f"Restore {backup.pk}",
-            object=backup,
-            back=self.address(backup),
-            submit="Restore",
-            refused="Nothing was started.",
-        )
-
     def label(self, request: HttpRequest, backup: Backup) -> HttpResponse:
         form = LabelForm(posted(request), initial={"label": backup.label})
 
         def save() -> Backup:
             return mark_backup(backup=backup, label=form.cleaned_data["label"])
 
-        return self.form_page(request, form=form, save=save, existing=backup, title=f"Label {backup.pk}")
+        return self.form_page(
+            request, form=form, save=save, existing=backup, title=gettext("Label %(backup)s") % {"backup": backup.pk}
+        )
 
     def lock(self, request: HttpRequest, backup: Backup) -> HttpResponse:
         return self._set_locked(request, backup, True)
@@ -221,8 +215,8 @@ class BackupAdmin(CopiesOfBackupPages, JobAdmin):
         return self._set_locked(request, backup, False)
 
     def _set_locked(self, request: HttpRequest, backup: Backup, locked: bool) -> HttpResponse:
-        done = f"{backup.pk} is locked: nothing deletes it." if locked else f"{backup.pk} is unlocked."
-        if tell(request, lambda: mark_backup(backup=backup, locked=locked), done):
+        done = gettext("%(backup)s is locked: nothing deletes it.") if locked else gettext("%(backup)s is unlocked.")
+        if tell(request, lambda: mark_backup(backup=backup, locked=locked), done % {"backup": backup.pk}):
             self.log_change(request, backup, [{"changed": {"fields": ["locked"]}}])
         return redirect(self.address(backup))
 
@@ -237,24 +231,13 @@ class BackupAdmin(CopiesOfBackupPages, JobAdmin):
                 request, lambda: ask_to_delete_backup(backup=backup, user=request.user), self.address(backup)
             )
         if request.method == "POST":
-            done = f"{backup.pk} is deleted as soon as its destination has let go of it."
+            done = gettext("%(backup)s is deleted as soon as its destination has let go of it.") % {"backup": backup.pk}
             return self.delete_through(request, backup, lambda: delete_backup(backup=backup), done)
-        return self.confirm_page(request, backup, title=f"Delete {backup.pk}?", consequences=_consequences(backup))
-
-
-def _counts(backup: Backup) -> list[tuple[str, Any]]:
-    """What the manifest counts, by table or collection, the largest first; what was not counted last."""
-    counts = backup.manifest.get("engine", {}).get("counts", {})
-    return sorted(counts.items(), key=lambda item: (item[1] is None, -(item[1] or 0), item[0]))
-
-
-def _consequences(backup: Backup) -> list[str]:
-    copies = backup.copies.count()
-    lines = [
-        f"{copies} stored {'copy' if copies == 1 else 'copies'} ({size(backup.size)}) and the manifest are removed."
-    ]
-    good = backups_with_copies().filter(database=backup.database_id, status=Status.COMPLETED)
-    if backup.status == Status.COMPLETED and not good.exclude(pk=backup.pk).exists():
-        lines.append(f"This is the only completed backup of {backup.database_name}: nothing could be restored.")
-    lines.append("This cannot be undone.")
-    return lines
+        return self.render(
+            request,
+            "backups/delete_page.html",
+            object=backup,
+            title=gettext("Delete %(backup)s?") % {"backup": backup.pk},
+            back=self.address(backup),
+            **consequences_of(backup),
+        )
