@@ -1,10 +1,10 @@
 """Reads about exports."""
 
-from django.db.models import QuerySet, Sum
+from django.db.models import Prefetch, QuerySet, Sum
 from django.utils import timezone
 
 from backups.models import Destination
-from exports.models import Export, ExportObject, ExportPolicy, Source
+from exports.models import Export, ExportLink, ExportObject, ExportPolicy, Source
 from jobs.errors import BackupError
 from jobs.models import OPEN, Status
 
@@ -33,7 +33,14 @@ def enabled_sources() -> QuerySet[Source]:
 
 def exports_of(pubkey: str) -> QuerySet[Export]:
     """A user's own, the newest first. What the user has deleted is gone at once, whatever still has to be removed."""
-    return Export.objects.filter(pubkey=pubkey).exclude(status=Status.DELETING).defer("manifest")
+    working = Prefetch("links", ExportLink.objects.filter(revoked_at=None))
+    found = Export.objects.filter(pubkey=pubkey).exclude(status=Status.DELETING)
+    return found.defer("manifest").prefetch_related(working)
+
+
+def all_exports() -> QuerySet[Export]:
+    """For operators, who see no content: neither the index nor what the users wrote beside it."""
+    return Export.objects.defer("manifest", "metadata")
 
 
 def last_completed(pubkey: str) -> Export | None:
@@ -64,3 +71,8 @@ def stored_object(export: Export) -> ExportObject:
     if stored is None:
         raise BackupError(f"{export.pk} is not stored.", code="vanished", permanent=True)
     return stored
+
+
+def exports_for_operators() -> QuerySet[Export]:
+    """For lists: without the large columns, and without what their users wrote."""
+    return Export.objects.exclude(pubkey="").defer("manifest", "metadata", "select", "recipients")

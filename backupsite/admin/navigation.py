@@ -43,6 +43,15 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
             ]
         },
         {
+            "title": "Exports",
+            "separator": True,
+            "items": [
+                item("Exports", "move_to_inbox", "exports_export_changelist"),
+                item("Sources", "hub", "exports_source_changelist"),
+                item("Policy of exports", "tune", "exports_exportpolicy_changelist"),
+            ],
+        },
+        {
             "title": "Notifications",
             "separator": True,
             "items": [
@@ -59,6 +68,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
             "items": [
                 item("Users", "group", "auth_user_changelist", is_admin),
                 item("API keys", "key", "api_apikey_changelist", is_admin),
+                item("Audit", "policy_alert", "audit_entry_changelist", is_admin),
                 item("Recovery kit", "medical_services", "backups_kitdownload_changelist", is_admin),
             ],
         },

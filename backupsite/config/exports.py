@@ -16,7 +16,7 @@ SOURCE_FIELDS = ("enabled", "username")
 
 def policy_values(given: Mapping[str, Any]) -> dict[str, Any]:
     """Columns of the policy, at their defaults where the file says nothing."""
-    values = {name: given.get(name, ExportPolicy._meta.get_field(name).get_default()) for name in POLICY_FIELDS}
+    values = {name: given.get(name, getattr(ExportPolicy(), name)) for name in POLICY_FIELDS}
     return {**values, "destination_id": given.get("destination")}
 
 
@@ -26,7 +26,7 @@ def source_of(given: Mapping[str, Any]) -> Source:
 
 
 def source_values(given: Mapping[str, Any]) -> dict[str, Any]:
-    values = {name: given.get(name, Source._meta.get_field(name).get_default()) for name in SOURCE_FIELDS}
+    values = {name: given.get(name, getattr(Source(), name)) for name in SOURCE_FIELDS}
     values |= {"name": given.get("name", given["id"]), "kind": given["kind"], "options": given.get("options", {})}
     return values | ({"password": given["password"]} if "password" in given else {})
 
