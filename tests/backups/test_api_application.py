@@ -12,6 +12,7 @@ from backups.services import request_all
 from databases.models import Database, Policy
 from jobs.models import Status
 from tests.api import api, make_backup, make_database, make_destination
+from tests.live import busy
 
 pytestmark = pytest.mark.django_db
 START = {"trigger": {"app", "images"}, "database": {"app"}, "images": {"images"}}
@@ -44,7 +45,7 @@ def test_it_waits_for_nobody_where_many_wait_already(monkeypatch: pytest.MonkeyP
     with request_all._seats:
         began = time.monotonic()
         assert api().post("/api/backup/trigger?wait=20").status_code == 202
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 5 * busy()
     assert request_all._seats.acquire(blocking=False)
 
 

@@ -16,6 +16,8 @@ from typing import Any
 
 import psutil
 
+from tests import live
+
 # A site of a test protects what the test protects, and not itself beside it.
 QUIET = {"BACKUPSITE_SELF_BACKUP": "false"}
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,12 +43,7 @@ def manage(*argv: str, data_dir: Path, **values: str) -> "subprocess.CompletedPr
 
 
 def until(condition: Callable[[], Any], *, seconds: float = 60.0, what: str = "") -> Any:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if found := condition():
-            return found
-        time.sleep(0.05)
-    raise AssertionError(f"not within {seconds} s: {what}")
+    return live.until(condition, seconds=seconds, what=lambda: what)
 
 
 class Site:

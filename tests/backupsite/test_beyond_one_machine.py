@@ -94,7 +94,7 @@ def test_a_tiny_backup_completes_at_once_and_one_that_runs_when_the_site_stops_c
             until(lambda: backups(data, values)[0]["status"] == "in_progress", what=f"the job to run {site.log}")
             tree = site.tree()
             assert site.stop() == 0
-            assert not psutil.wait_procs(tree, timeout=3)[1]
+            assert not psutil.wait_procs(tree, timeout=5 * busy())[1]
         row = backups(data, values)[0]
         assert row["status"] == "scheduled", site.log
         assert row["error"]["code"] == "worker_stopped"  # type: ignore[index]

@@ -11,7 +11,7 @@ from demo.site import Site
 from tests.databases.bodies import BODIES, CANARY, body_of, registered
 from tests.servers.s3 import S3Server
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 def _add(page: Page, site: Site, kind: str, values: dict[str, Any]) -> None:

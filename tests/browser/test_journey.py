@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from demo.site import Site
 from tests.servers.postgres import PostgresServer
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 CANARY = "canary-5d21"
 

@@ -38,6 +38,7 @@ from backups.services.settle import settle_lost  # noqa: E402
 from databases.models import Database  # noqa: E402
 from jobs.services import run  # noqa: E402
 from jobs.services.sweep import end_lost, promote  # noqa: E402
+from tests.live import busy  # noqa: E402
 
 MIB = 1 << 20
 SIZE = 20 * MIB  # two parts of a multipart upload
@@ -137,7 +138,7 @@ def murder(backup: Backup, source: Destination, target: Destination, phase: str)
     CopyJob.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
     end_lost()
     settle_lost()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 60 * busy()
     while Copy.objects.filter(state=Copy.State.DELETING).exists() and time.monotonic() < deadline:
         remove_deleting()  # a store may still be busy with what the dead one sent
     job.refresh_from_db()

@@ -11,7 +11,7 @@ import pytest
 
 from tests.servers.s3 import S3Server
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow]
 
 # A bucket differs from a disk while it is written and in what an upload leaves behind.
 KILLS = (

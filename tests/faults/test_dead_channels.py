@@ -14,7 +14,7 @@ from tests.live import Live, kill, live, until
 from tests.notifications.receivers import Receiver, black_hole, receiver
 from tests.servers.postgres import PostgresServer
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow]
 
 CANARY = "c4nary-path"
 

@@ -14,7 +14,7 @@ from tests.gate import gate
 from tests.live import RESOLVED_WITHIN_S, Live, id_of, kill, live, until
 from tests.servers.postgres import PostgresServer
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow]
 
 HELD_AT = {
     "scratch": b"CREATE DATABASE",

@@ -15,10 +15,10 @@ import psycopg2
 import pytest
 
 from tests.gate import Gate, gate
-from tests.live import RESOLVED_WITHIN_S, SWEEP_S, Live, id_of, kill, live, until
+from tests.live import RESOLVED_WITHIN_S, SWEEP_S, Live, busy, id_of, kill, live, until
 from tests.servers.postgres import PostgresServer
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow]
 
 LOCK_TIMEOUT_S = 2
 SLOTS = 2
@@ -94,7 +94,7 @@ def test_a_run_on_a_frozen_server_can_be_cancelled(room: Room, limit: dict[str, 
         paths = [site.back_up("source"), site.back_up("other")]
         for path in paths:
             site.until(path, "in_progress")
-        assert room.gate.held.wait(10)
+        assert room.gate.held.wait(30 * busy())
         time.sleep(1)
         pool = site.pool(*map(id_of, paths))
         for path in paths:
@@ -145,11 +145,11 @@ def test_a_restore_that_slept_past_its_lease_writes_nothing_when_it_wakes(room: 
     room.gate.shut(up=200_000)
     path = site.restore(backup, "target", drop_existing=True)
     site.until_phase(path, "restore")
-    assert room.gate.held.wait(10)
+    assert room.gate.held.wait(30 * busy())
     psql = [process for process in site.tools() if process.name() == "psql"]
     with asleep(site, path) as sleeper:
         room.gate.open()
-    psutil.wait_procs(psql, timeout=10)
+    psutil.wait_procs(psql, timeout=10 * busy())
     assert not site.tools()
     assert sleeper.is_running()
     until(lambda: stopped_itself(site, path), what=lambda: site.log[-3000:])
@@ -165,7 +165,7 @@ def test_a_backup_that_slept_past_its_lease_stores_nothing_when_it_wakes(room: R
     room.gate.shut(down=400_000)
     path = site.back_up("source")
     until(lambda: site.stored() - before)
-    assert room.gate.held.wait(10)
+    assert room.gate.held.wait(30 * busy())
     with asleep(site, path):
         until(lambda: site.stored() == before, what=lambda: site.stored() - before)
         complete(site, "well")

@@ -9,11 +9,11 @@ import psycopg2
 import pytest
 
 from tests.gate import Gate, gate
-from tests.live import RESOLVED_WITHIN_S, TOOLS, Live, id_of, kill, live, until
+from tests.live import RESOLVED_WITHIN_S, TOOLS, Live, busy, id_of, kill, live, until
 from tests.servers.postgres import PostgresServer
 from tests.servers.s3 import S3Server
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow]
 
 SOURCE = "CREATE TABLE item AS SELECT n AS id, repeat(md5(n::text), 25) AS note FROM generate_series(1, {rows}) n"
 LARGE = 30_000  # rows of 800 bytes: more than one part of a multipart upload
@@ -65,7 +65,7 @@ class Scene:
         for phase, path in jobs.items():
             site.until_phase(path, {"upload": "dump"}.get(phase, phase))
         for held in self.gates.values():
-            assert held.held.wait(15)
+            assert held.held.wait(30 * busy())
         until(lambda: len(site.tools()) == 4, what=site.tools)
         assert any(name.endswith(".partial") for name in site.stored())
         return jobs
@@ -154,7 +154,7 @@ def test_a_kill_in_any_phase_is_resolved_within_the_lease(
     victims = [*site.pool(*map(id_of, jobs.values())), *site.tools()]
     assert len(victims) == 10
     murder(site, jobs)
-    _, alive = psutil.wait_procs(victims, timeout=5)
+    _, alive = psutil.wait_procs(victims, timeout=5 * busy())
     assert not alive, f"these outlived their worker: {alive}"
     scene.release()
     if murder is kill_host:
@@ -196,7 +196,7 @@ def test_a_pg_dump_that_waits_for_a_lock_dies_with_its_worker_and_holds_none(sce
         tools = until(site.tools, what=lambda: site.client.get(path))
         until(lambda: server.psql(waits) == "1", what=lambda: site.client.get(path))
         kill([site.child("worker")])
-        _, alive = psutil.wait_procs(tools, timeout=5)
+        _, alive = psutil.wait_procs(tools, timeout=5 * busy())
         assert not alive
         session.rollback()
     with closing(psycopg2.connect(server.dsn(scene.names["small"]))) as session, session.cursor() as cursor:

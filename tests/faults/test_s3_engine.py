@@ -8,11 +8,11 @@ import pytest
 
 from tests.databases.engines.s3_bucket.buckets import content_of, fill, keys_of
 from tests.gate import Gate, gate
-from tests.live import RESOLVED_WITHIN_S, Live, bucket_options, id_of, kill, live, until
+from tests.live import RESOLVED_WITHIN_S, Live, bucket_options, busy, id_of, kill, live, until
 from tests.servers.postgres import PostgresServer
 from tests.servers.s3 import S3Server
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow]
 
 OBJECTS = {f"images/{n}": bytes([n]) * 50_000 for n in range(20)} | {"large": bytes(20 << 20)}
 
@@ -58,7 +58,7 @@ def test_a_worker_killed_in_a_backup_leaves_nothing_and_the_next_attempt_complet
     stored = site.stored()
     store.shut(hold_if=asks(b"GET ", b"/images/1"))
     path = site.back_up("images")
-    assert store.held.wait(30)
+    assert store.held.wait(30 * busy())
     kill(site.pool(id_of(path)))
     store.open()
     job = site.until(path, "scheduled", "failed", seconds=RESOLVED_WITHIN_S)
@@ -75,7 +75,7 @@ def test_a_worker_killed_in_a_restore_fails_it_and_the_next_restore_completes(
     site.add_bucket_database("target", s3, target, endpoint_url=f"http://127.0.0.1:{store.port}")
     store.shut(hold_if=asks(b"PUT ", b"partNumber=2"))
     path = site.restore(good, "target")
-    assert store.held.wait(30)
+    assert store.held.wait(30 * busy())
     kill(site.pool(id_of(path)))
     store.open()
     job = site.until(path, seconds=RESOLVED_WITHIN_S)

@@ -20,7 +20,7 @@ from tests.live import TOOLS, Live, id_of, live, until
 from tests.servers.postgres import PostgresServer
 from tests.servers.s3 import S3Server
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow]
 
 CANARY = 'c4nary-p:ss\\w\'rd "x" é'
 WRONG = "wr0ng-c4nary-secret"

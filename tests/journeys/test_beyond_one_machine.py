@@ -14,6 +14,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from demo.client import ApiError, Client
+from tests.live import busy
 from tests.servers.fetch import REPOSITORY
 from tests.servers.postgres import PostgresServer
 from tests.servers.process import free_port, running
@@ -97,7 +98,7 @@ def seen(server: PostgresServer, site: str, role: str) -> list[str]:
 
 
 def until_ended(client: Client, path: str, *, seconds: float = 60) -> dict[str, Any]:
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds * busy()
     while (job := client.get(path))["status"] in ("scheduled", "pending", "in_progress"):
         assert time.monotonic() < deadline, job
         time.sleep(0.1)
@@ -105,7 +106,7 @@ def until_ended(client: Client, path: str, *, seconds: float = 60) -> dict[str, 
 
 
 def wait_for(found: Callable[[], list[str]], *, seconds: float = 90) -> list[str]:
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds * busy()
     while not (names := found()):
         assert time.monotonic() < deadline
         time.sleep(0.2)

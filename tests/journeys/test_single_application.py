@@ -15,7 +15,7 @@ from tests.servers.postgres import PostgresServer
 from tests.servers.process import ServerError
 from tests.servers.s3 import S3Server
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow]
 IMAGES = 12
 
 

@@ -8,11 +8,11 @@ import psutil
 import pytest
 
 from tests.gate import gate
-from tests.live import RESOLVED_WITHIN_S, id_of, kill, live, until
+from tests.live import RESOLVED_WITHIN_S, busy, id_of, kill, live, until
 from tests.servers.postgres import PostgresServer
 from tests.servers.s3 import S3Server
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow]
 
 # 24 MB that are not compressed: more than one part of a multipart upload.
 SOURCE = "CREATE TABLE item AS SELECT n AS id, repeat(md5(n::text), 25) AS note FROM generate_series(1, 30000) n"
@@ -45,11 +45,11 @@ def test_a_killed_worker_leaves_nothing_of_its_package(
         proxy.shut(up=20_000_000)
         path = f"/api/packages/{site.client.post('/api/packages/create')['id']}"
         until(lambda: stored()[1], seconds=40, what=lambda: site.log[-3000:])
-        assert proxy.held.wait(20)
+        assert proxy.held.wait(30 * busy())
         site.until_phase(path, "pack")
         victims = site.pool(id_of(path))
         kill([site.child("worker")])
-        _, alive = psutil.wait_procs(victims, timeout=5)
+        _, alive = psutil.wait_procs(victims, timeout=5 * busy())
         assert not alive
         proxy.open()
 

@@ -27,6 +27,7 @@ from jobs.errors import BackupError
 from jobs.models import Status
 from notifications.models import Event
 from tests.api import api
+from tests.live import busy
 from tests.room import back_up, register_service, restore_into, s3_destination, verify
 from tests.servers.ceph import CephServer
 from tests.servers.records import RecordsServer, sample
@@ -71,7 +72,7 @@ def stored(database: Database) -> tuple[Backup, Copy]:
 
 
 def until_true(what: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 60 * busy()
     while not what():
         assert time.monotonic() < deadline
         time.sleep(0.2)

@@ -29,7 +29,7 @@ def _run(
 
 def _gone(pid: int) -> bool:
     status = Path(f"/proc/{pid}/status")
-    deadline = time.monotonic() + 3
+    deadline = time.monotonic() + 20 * busy()
     while status.exists() and "Z (zombie)" not in status.read_text() and time.monotonic() < deadline:
         time.sleep(0.02)
     return not status.exists() or "Z (zombie)" in status.read_text()
@@ -119,7 +119,7 @@ def test_the_time_limit_ends_it_with_what_it_started_though_that_ignores_term(
     ended, lines = _run(script, timeout_s=1)
     assert ended.status is None
     assert lines == ["up"]
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 5 * busy()
     assert _gone(int((tmp_path / "pid").read_text()))
 
 
@@ -127,7 +127,7 @@ def test_what_it_leaves_in_the_background_is_not_waited_for_and_ended(tmp_path: 
     began = time.monotonic()
     ended, lines = _run(f"echo before; sleep 60 & echo $! > {tmp_path}/pid")
     assert (ended.status, lines) == (0, ["before"])
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 5 * busy()
     assert _gone(int((tmp_path / "pid").read_text()))
 
 

@@ -13,6 +13,7 @@ from databases.engines.feed import feed
 from databases.engines.process import Known, Tool, start
 from jobs.errors import BackupError
 from tests.contracts.engines import BytesSource, RecordingGuard
+from tests.live import busy
 
 
 def _tool(script: str, **kwargs: object) -> Tool:
@@ -86,7 +87,7 @@ def test_leaving_ends_a_child_that_ignores_term_and_its_own_children(monkeypatch
         buffer = bytearray(10)
         process.readinto(buffer)
     status = Path(f"/proc/{int(buffer)}/status")
-    deadline = time.monotonic() + 3
+    deadline = time.monotonic() + 20 * busy()
     while status.exists() and "Z (zombie)" not in status.read_text() and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not status.exists() or "Z (zombie)" in status.read_text()
@@ -112,13 +113,13 @@ def test_a_killed_worker_takes_its_idle_child_along() -> None:
     )
     children: list[psutil.Process] = []
     with subprocess.Popen([sys.executable, "-c", script]) as worker:
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 20 * busy()
         while not children and time.monotonic() < deadline:
             time.sleep(0.05)
             children = [child for child in psutil.Process(worker.pid).children() if child.name() == "sleep"]
         worker.kill()
     assert children
-    _, alive = psutil.wait_procs(children, timeout=3)
+    _, alive = psutil.wait_procs(children, timeout=5 * busy())
     for process in alive:
         process.kill()
     assert alive == []

@@ -104,4 +104,4 @@ def test_a_slow_service_is_not_waited_for_long(records_service: RecordsServer, m
     began = time.monotonic()
     found = engine_for(records_service).inventory()
     assert [(item.rows, item.size) for item in found.items] == [(None, None)]
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 4 * busy()

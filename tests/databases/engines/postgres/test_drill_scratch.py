@@ -23,6 +23,7 @@ from jobs.errors import BackupError
 from tests.contracts.engines import Dumped, RecordingGuard, dump_of
 from tests.databases.engines.postgres.conftest import SAMPLE, client_dirs, engine_to
 from tests.databases.engines.postgres.drills import compared, request_for
+from tests.live import busy
 from tests.servers.postgres import PostgresServer, _other_user
 
 FreshDatabase = Callable[[PostgresServer], str]
@@ -198,13 +199,13 @@ def test_a_killed_worker_leaves_no_server_and_its_folder_is_removed_later(dumped
             client.cursor().execute(f"SELECT count(*) FROM {{many}} a, {{many}} b")
     """)
     with subprocess.Popen([sys.executable, "-c", script]) as worker:
-        until = time.monotonic() + 60
+        until = time.monotonic() + 60 * busy()
         while not (servers := busy_in(folder)):
             assert time.monotonic() < until
             assert worker.poll() is None
             time.sleep(0.05)
         worker.kill()
-    _, alive = psutil.wait_procs(servers, timeout=30)
+    _, alive = psutil.wait_procs(servers, timeout=30 * busy())
     assert alive == []
     assert folder.exists()
     PostgresEngine.remove_scratch(request)

@@ -15,7 +15,7 @@ from tests.databases.engines.s3_bucket.buckets import keys_of, uploads_of
 from tests.databases.engines.s3_bucket.crafted import MANIFEST, Artefact
 from tests.databases.engines.s3_bucket.helpers import engine_to
 from tests.gate import Gate, gate
-from tests.live import until
+from tests.live import busy, until
 from tests.servers.s3 import S3Server
 
 SOON_S = 8.0
@@ -60,7 +60,7 @@ def test_a_stop_never_waits_for_a_silent_store(
     store.shut(hold_if=HELD[phase])
     with ThreadPoolExecutor(1) as runner:
         running = runner.submit(target.restore, [BytesSource(artefact, MANIFEST)], RestoreRequest(guard=guard))
-        assert store.held.wait(30)
+        assert store.held.wait(30 * busy())
         began = time.monotonic()
         guard.stop_with(Stopped())
         if phase == "the answer that completes":
