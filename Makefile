@@ -29,9 +29,10 @@ demo: install ## Back up, verify and restore samples of every engine before your
 demo-stop: install ## Stop what `make demo KEEP=1` left running
 	@$(PYTHON) -m demo --stop
 
+# What failed among others runs again alone, see tests/again.py.
 test: install-dev ## Run the tests against real servers (ARGS="-k name" passes options to pytest)
 	@$(PYTHON) -m tests.servers.fetch
-	@$(PYTHON) -m pytest -n $(JOBS) --dist worksteal $(ARGS)
+	@$(PYTHON) -m tests.again -n $(JOBS) --dist worksteal $(ARGS)
 
 check: lint types imports django schema test ## Everything CI runs
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.crashes import pytest_handlecrashitem, pytest_sessionfinish  # noqa: F401 - pytest looks for them here
 from tests.servers import keeper
 from tests.servers.apt import Missing
 from tests.servers.ceph import CephServer
