@@ -23,10 +23,10 @@ def restore_by_hand(*, backup: Backup, destination: Destination, key: str) -> li
 def load_by_hand(*, backup: Backup, file: str) -> list[str]:
     """Shell commands for an artefact that lies in `file`: compare, restore."""
     name = quote(file)
-    return [
-        f"echo {quote(f'{backup.sha256}  {file}')} | sha256sum --check",
-        " | ".join([*_open(backup, name), _load(backup, name)]),
-    ]
+    command = " | ".join([*_open(backup, name), _load(backup, name)])
+    onto = registry.engine_class(backup.engine).by_hand_onto
+    taken = onto(command) if backup.type == Backup.Type.INCREMENTAL else [command]
+    return [f"echo {quote(f'{backup.sha256}  {file}')} | sha256sum --check", *taken]
 
 
 def _fetch(destination: Destination, key: str) -> str:

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, reverse
 from django.utils.html import format_html
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext, gettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
@@ -21,6 +21,7 @@ from backups.admin.copies import CopiesOfBackupPages
 from backups.admin.drill_forms import DrillForm
 from backups.admin.filters import DatabaseFilter
 from backups.admin.restore_form import LabelForm, VerifyForm
+from backups.admin.restore_wizard import RestorePages
 from backups.anomaly_selectors import with_marks
 from backups.models import Backup, Copy, DrillPlan
 from backups.services.ask_approval import ask_to_delete_backup
@@ -46,11 +47,13 @@ DRILLING = gettext_lazy(
     "The backup is restored into a scratch target, compared with what was backed up, and asked what the Database's "
     "drill plan asserts; then the scratch target is removed. The Database itself is not touched."
 )
-LOCK = mark_safe('<span class="material-symbols-outlined bks-mark" aria-hidden="true">lock</span>')
+LOCK = (
+    '<span class="material-symbols-outlined bks-mark" aria-hidden="true">lock</span><span class="bks-unseen">{}</span>'
+)
 
 
 @admin.register(Backup)
-class BackupAdmin(CopiesOfBackupPages, AnomalyOfBackupPages, JobAdmin):
+class BackupAdmin(CopiesOfBackupPages, AnomalyOfBackupPages, RestorePages, JobAdmin):
     body_template = "backups/backup_body.html"
     log_route = "api:backup-log"
     phases = (
@@ -80,7 +83,8 @@ class BackupAdmin(CopiesOfBackupPages, AnomalyOfBackupPages, JobAdmin):
         note = backup.label or backup.pk
         if backup.type != Backup.Type.FULL:
             note = f"{note} · {backup.get_type_display()}"
-        marks = mark_icon(backup.mark_state, holds=backup.mark_holds), LOCK if backup.locked else ""
+        lock = format_html(LOCK, gettext("locked")) if backup.locked else ""
+        marks = mark_icon(backup.mark_state, holds=backup.mark_holds), lock
         name = format_html("{}{}{}", backup.database_name, *marks)
         return two_lines(name, note)
 
@@ -127,6 +131,7 @@ class BackupAdmin(CopiesOfBackupPages, AnomalyOfBackupPages, JobAdmin):
         return {
             **super().page_context(request, obj),
             **self.copy_context(obj, copies),
+            **self.anomaly_context(obj),
             **counted,
             **marks,
             **by_hand_shown(obj, copies),

@@ -16,6 +16,8 @@ from databases.models import Database
 from jobs.admin.forms import KEEP, LinesField, PageForm, SecretField
 from jobs.errors import BackupError
 
+LABEL = gettext_lazy("What this backup is for; found by search.")
+
 
 class KeyForm(PageForm):
     """Asks for the age secret key of an encrypted backup."""
@@ -25,10 +27,12 @@ class KeyForm(PageForm):
         if backup.encryption == "age":
             held = bool(settings.BACKUPSITE_AGE_IDENTITIES)
             self.fields["identity"] = SecretField(
-                label="age secret key",
-                help_text="Empty: the site's own key. "
+                label=_("age secret key"),
+                help_text=_("Empty: the site's own key.")
                 if held
-                else "This site holds no key for it. A key given here is kept encrypted and erased when the run ends.",
+                else _(
+                    "This site holds no key for it. A key given here is kept encrypted and erased when the run ends."
+                ),
             )
 
     def identity(self) -> str:
@@ -55,30 +59,30 @@ class CopyChoiceForm(KeyForm):
 
 
 class VerifyForm(CopyChoiceForm):
-    sections = (("What", "", ("destination", "identity")),)
+    sections = ((gettext_lazy("What"), "", ("destination", "identity")),)
     any_copy = gettext_lazy("every copy")
 
 
 class LabelForm(PageForm):
-    sections = (("Label", "", ("label",)),)
+    sections = ((gettext_lazy("Label"), "", ("label",)),)
 
-    label = forms.CharField(required=False, max_length=200, help_text="What this backup is for; found by search.")
+    label = forms.CharField(required=False, max_length=200, label=gettext_lazy("Label"), help_text=LABEL)
 
 
 class SelectiveForm(PageForm):
     """Which part of a Database a backup is of."""
 
-    sections = (("What", "", ("include", "exclude", "label")),)
+    sections = ((gettext_lazy("What"), "", ("include", "exclude", "label")),)
 
-    include = LinesField(label="Only these {items}", help_text="One a line{example}.")
-    exclude = LinesField(label="Not these {items}", help_text="One a line.")
-    label = forms.CharField(required=False, max_length=200, help_text="What this backup is for; found by search.")
+    include = LinesField(label=gettext_lazy("Only these {items}"), help_text=gettext_lazy("One a line{example}."))
+    exclude = LinesField(label=gettext_lazy("Not these {items}"), help_text=gettext_lazy("One a line."))
+    label = forms.CharField(required=False, max_length=200, label=gettext_lazy("Label"), help_text=LABEL)
 
     def __init__(self, *args: Any, database: Database, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         speak_of(self, database.engine)
         if names := collections_of(database):
-            self.fields["include"].help_text = f"One a line, of: {', '.join(names)}."
+            self.fields["include"].help_text = _("One a line, of: %(names)s.") % {"names": ", ".join(names)}
 
     def values(self) -> dict[str, Any]:
         return {name: self.cleaned_data[name] for name in ("include", "exclude", "label")}
@@ -88,8 +92,8 @@ def speak_of(form: PageForm, kind: str) -> None:
     """Puts the engine's own words into labels and help."""
     words = words_of(kind)
     for field in form.fields.values():
-        field.label = field.label.format(**words) if field.label else field.label
-        field.help_text = field.help_text.format(**words)
+        field.label = str(field.label).format(**words) if field.label else field.label
+        field.help_text = str(field.help_text).format(**words)
 
 
 def _something_in(backup: Backup) -> str:
@@ -112,27 +116,30 @@ class RestoreForm(CopyChoiceForm):
     """The target's id is typed again: a restore writes into it."""
 
     sections = (
-        ("Where to", "", ("target", "drop_existing", "delete_extra")),
-        ("What", "", ("include", "destination", "identity")),
-        ("Confirm", "", ("confirm",)),
+        (gettext_lazy("Where to"), "", ("target",)),
+        (gettext_lazy("What"), "", ("include", "drop_existing", "delete_extra", "destination")),
+        (gettext_lazy("Confirm"), "", ("identity", "confirm")),
     )
 
     any_copy = gettext_lazy("the nearest good one")
-    target = forms.ModelChoiceField(queryset=Database.objects.none(), empty_label="Choose a Database")
+    target = forms.ModelChoiceField(queryset=Database.objects.none(), label=gettext_lazy("Target"))
     drop_existing = forms.BooleanField(
         required=False,
-        label="Empty the target first",
-        help_text="Removes what the target holds before the restore. "
-        "Without it a target that holds {items} is refused.",
+        label=gettext_lazy("Replace what the target holds"),
+        help_text=gettext_lazy("Without it a target that holds {items} is refused, and nothing of it is touched."),
     )
     delete_extra = forms.BooleanField(
         required=False,
-        label="Also delete what the backup does not hold",
-        help_text="The target then holds these {items} and no others.",
+        label=gettext_lazy("Also delete what the backup does not hold"),
+        help_text=gettext_lazy("The target then holds these {items} and no others."),
     )
-    include = LinesField(label="Only these {items}", help_text="One a line{example}. Empty: everything.")
+    include = LinesField(
+        label=gettext_lazy("Only these {items}"), help_text=gettext_lazy("One a line{example}. Empty: everything.")
+    )
     confirm = forms.CharField(
-        label="Id of the target", help_text="Type the target's id, to show that you mean it.", strip=True
+        label=gettext_lazy("Id of the target"),
+        help_text=gettext_lazy("Type the target's id, to show that you mean it."),
+        strip=True,
     )
 
     def __init__(self, *args: Any, backup: Backup, **kwargs: Any) -> None:
@@ -151,7 +158,7 @@ class RestoreForm(CopyChoiceForm):
         data = super().clean() or self.cleaned_data
         target, confirm = data.get("target"), data.get("confirm")
         if target and confirm and confirm != target.pk:
-            self.add_error("confirm", f"Repeat the id of the target: {target.pk}.")
+            self.add_error("confirm", _("Repeat the id of the target: %(target)s.") % {"target": target.pk})
         return data
 
     def values(self) -> dict[str, Any]:

@@ -209,6 +209,7 @@ class Engine(ABC):
     unit: ClassVar[str] = "entry"  # what the manifest's counts count, in the singular: row, document, object
     Options: ClassVar[type]  # frozen dataclass; see `secret`
     connection_fields: ClassVar[frozenset[str]]  # which fields of Connection it uses
+    merges: ClassVar[bool] = False  # a restore replaces what is in an item one by one: a prefix's keys, records
     needs_index: ClassVar[bool] = False  # whether its incrementals compare with the index of their parent
     default_port: ClassVar[int | None] = None  # what an empty port means
     tools_hint: ClassVar[str] = ""  # how to install the tools where `tools` finds none
@@ -274,6 +275,16 @@ class Engine(ABC):
     def by_hand(cls, manifest: Mapping[str, Any], archive: str) -> str:
         """The stock command that takes the plain archive: from the file `archive` (a shell word), else from stdin."""
         return f"cat {archive}".rstrip()
+
+    @classmethod
+    def by_hand_onto(cls, command: str) -> list[str]:
+        """Shell commands around `command`, which opens and takes an incremental, where its parents lie already."""
+        return [command]
+
+    @classmethod
+    def empties(cls, manifest: Mapping[str, Any], *, include: Sequence[str]) -> bool:
+        """Whether a restore with `drop_existing` removes also what the target holds and the backup does not."""
+        return not include
 
     def continues(self, manifest: Mapping[str, Any]) -> bool:
         """Whether an incremental of this Database, as configured now, can build on a backup with this manifest."""

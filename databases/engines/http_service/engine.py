@@ -51,6 +51,7 @@ class HttpEngine(Engine):
     unit: ClassVar[str] = "record"
     Options: ClassVar[type] = HttpOptions
     connection_fields: ClassVar[frozenset[str]] = frozenset({"username", "password"})
+    merges: ClassVar[bool] = True
     supports: ClassVar[frozenset[str]] = frozenset({"full", "selective", "incremental", "restore", "drill"})
 
     options: HttpOptions
@@ -95,6 +96,10 @@ class HttpEngine(Engine):
             taken = f"sed -n '{one}' {archive}".rstrip() + " | paste -sd, -"
         post = "curl --fail -H 'Content-Type: application/json' --data-binary @- RESTORE_URL"
         return f"{taken} | sed 's/.*/[&]/' | {post}"
+
+    @classmethod
+    def empties(cls, manifest: Mapping[str, Any], *, include: Sequence[str]) -> bool:
+        return False
 
     def continues(self, manifest: Mapping[str, Any]) -> bool:
         now = {**identity(self.connection, self.options), "collections": list(names_in(self.options.collection))}

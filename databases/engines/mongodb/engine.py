@@ -69,6 +69,11 @@ class MongoEngine(Engine):
         # The file names the target and holds the password (docs/restoring-without-backupsite.md).
         return f"mongorestore --config=target.yaml --stopOnError{replay} --archive{source}"
 
+    @classmethod
+    def empties(cls, manifest: Mapping[str, Any], *, include: Sequence[str]) -> bool:
+        selection = manifest.get("selection", {"include": ["?"]})
+        return not (include or selection.get("include") or selection.get("exclude"))
+
     def check(self) -> CheckReport:
         from databases.engines.mongodb import check
 

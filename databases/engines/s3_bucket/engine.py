@@ -43,6 +43,7 @@ class S3BucketEngine(Engine):
     Options: ClassVar[type] = S3Options
     connection_fields: ClassVar[frozenset[str]] = frozenset()
     needs_index: ClassVar[bool] = True
+    merges: ClassVar[bool] = True
     supports: ClassVar[frozenset[str]] = frozenset(
         {"full", "selective", "incremental", "restore", "delete_extra", "drill"}
     )
@@ -63,6 +64,18 @@ class S3BucketEngine(Engine):
     @classmethod
     def by_hand(cls, manifest: Mapping[str, Any], archive: str) -> str:
         return f"tar --warning=no-unknown-keyword -xf {archive or '-'}"
+
+    @classmethod
+    def by_hand_onto(cls, command: str) -> list[str]:
+        """Keys that it calls deleted go; what could be a path out of the folder is left alone."""
+        inside = 'select(test("(^|/)[.]{1,2}(/|$)|^/|//|/$") | not)'
+        deleted = f"jq -j 'select(.deleted) | .key | {inside} + \"\\u0000\"'"
+        listed = "cat .backupsite/manifest-*.ndjson"
+        return ["rm -f .backupsite/manifest-*", command, f"{listed} | {deleted} | xargs -0 -r rm -f --"]
+
+    @classmethod
+    def empties(cls, manifest: Mapping[str, Any], *, include: Sequence[str]) -> bool:
+        return False
 
     @classmethod
     def require_restorable(cls, manifest: Mapping[str, Any], *, include: Sequence[str], delete_extra: bool) -> None:
