@@ -18,6 +18,11 @@ from jobs.roles import Role, role_of
 SAFE = ("GET", "HEAD", "OPTIONS", "TRACE")
 # POSTs that look only, or that a program repeats by itself.
 QUIET = frozenset({"databases_database_preview_schedule", "token-refresh", "jsi18n"})
+# What end users do with their own data: who asked is personal, and forgotten with it.
+OWN = frozenset(
+    {"own-export-list", "own-export-detail", "own-export-cancel", "own-export-revoke-link"}
+    | {"exports-session", "exports-sign-out"}
+)
 READ_AS = {"partial_update": "change", "update": "change", "destroy": "delete", "edit": "change", "add": "create"}
 
 
@@ -51,14 +56,14 @@ def _is_download(request: HttpRequest) -> bool:
 def _is_worth_it(request: HttpRequest, response: HttpResponseBase, draft: Draft) -> bool:
     """Not what has no address, and not a form that is shown again because something in it was wrong."""
     match = request.resolver_match
-    if match is None or match.url_name in QUIET or match.url_name is None:
+    if match is None or match.url_name in QUIET | OWN or match.url_name is None:
         return False
-    shown_again = request.path.startswith("/admin") and response.status_code == 200
+    shown_again = request.path.startswith("/admin") and response.status_code == 200 and match.url_name != "logout"
     return not shown_again or bool(draft.changes or draft.said)
 
 
 def _write(request: HttpRequest, response: HttpResponseBase, draft: Draft, before: Any = None) -> None:
-    values = {**_who(request, before), **_what(request, response, draft), **_outcome(request, response)}
+    values = {**_who(request, before), **_what(request, draft), **_outcome(request, response)}
     record(**values, address=client_address(request), draft=draft)
 
 
@@ -77,14 +82,14 @@ def _who(request: HttpRequest, before: Any) -> dict[str, Any]:
     return {**values, "role": role.name.lower() if role != Role.NONE else ""}
 
 
-def _what(request: HttpRequest, response: HttpResponseBase, draft: Draft) -> dict[str, Any]:
+def _what(request: HttpRequest, draft: Draft) -> dict[str, Any]:
     """`action` is what was acted on and what was done; the object is the one in the address, else what was made."""
     match = request.resolver_match
     assert match is not None
-    view = (getattr(response, "renderer_context", None) or {}).get("view")
-    if view is not None and getattr(view, "action", None):
-        kind, done = str(getattr(view, "basename", "")), str(view.action)
-        model = getattr(getattr(view, "queryset", None), "model", None)
+    actions: dict[str, str] = getattr(match.func, "actions", None) or {}  # of a view of the API
+    if done := actions.get(str(request.method).lower(), ""):
+        kind = str(match.func.initkwargs["basename"])  # type: ignore[attr-defined]
+        model = getattr(getattr(match.func.cls, "queryset", None), "model", None)  # type: ignore[attr-defined]
     else:
         model, kind, done = _of_admin(str(match.url_name))
     values = {"action": f"{kind}.{READ_AS.get(done, done)}".strip("."), "object_type": kind}

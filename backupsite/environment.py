@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -31,6 +32,24 @@ def paths(name: str) -> list[str]:
         if not path.is_absolute() or ".." in path.parts:
             raise ImproperlyConfigured(f"{name} must hold absolute paths without '..', not {str(path)!r}.")
     return found
+
+
+def origins(name: str) -> list[str]:
+    """A comma-separated list of `https://host[:port]`, as browsers write them: small letters, no usual port."""
+    return list(dict.fromkeys(_origin(name, text) for text in items(name)))
+
+
+def _origin(name: str, text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query or parts.fragment:
+        raise ImproperlyConfigured(f"{name} must hold addresses such as https://backups.example.com, not {text!r}.")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    usual = port in (None, {"http": 80, "https": 443}[parts.scheme])
+    return f"{parts.scheme}://{host}{'' if usual else f':{port}'}{parts.path.rstrip('/')}"
 
 
 def number(name: str, default: int, *, minimum: int = 0) -> int:

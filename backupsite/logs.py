@@ -15,6 +15,9 @@ _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----", re.DOTALL), HIDDEN),
     (re.compile(r"\b((?:Bearer|Basic|Api-Key)\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE), rf"\1{HIDDEN}"),
     (re.compile(r"(X-Amz-(?:Signature|Credential|Security-Token)=)[^&\s\"']+", re.IGNORECASE), rf"\1{HIDDEN}"),
+    # links that are a credential by themselves
+    (re.compile(r"(/downloads/(?:exports/|packages/)?)[\w.:-]{20,}"), rf"\1{HIDDEN}"),
+    (re.compile(r"\b(Nostr\s+)[A-Za-z0-9+/=]{40,}", re.IGNORECASE), rf"\1{HIDDEN}"),
     # user:password@ in a URL; greedy, because a password may hold ':' and '@' itself
     (re.compile(r"([A-Za-z][\w+.-]*://[^\s:/@\"']*:)\S+@"), rf"\1{HIDDEN}@"),
     (

@@ -80,6 +80,18 @@ _public = urlsplit(BACKUPSITE_PUBLIC_URL)
 if BACKUPSITE_PUBLIC_URL and (_public.scheme not in ("http", "https") or not _public.hostname):
     raise ImproperlyConfigured("BACKUPSITE_PUBLIC_URL must be an address such as https://backups.example.com.")
 _https = _public.scheme == "https"
+# Under which addresses end users reach this site: what they sign is compared with these, never with a Host header.
+BACKUPSITE_EXPORT_ORIGINS = [
+    *environment.origins("BACKUPSITE_PUBLIC_URL"),
+    *environment.origins("BACKUPSITE_EXPORT_ORIGINS"),
+]
+# Pages of these origins may ask for exports from a browser.
+BACKUPSITE_EXPORT_PAGES = environment.origins("BACKUPSITE_EXPORT_PAGES")
+BACKUPSITE_EXPORT_METADATA_BYTES = environment.number("BACKUPSITE_EXPORT_METADATA", 8192, minimum=2)
+BACKUPSITE_NIP98_WINDOW_S = environment.number("BACKUPSITE_NIP98_WINDOW", 60, minimum=1)
+BACKUPSITE_NIP98_PAYLOAD = (
+    environment.choice("BACKUPSITE_NIP98_PAYLOAD", "required", allowed=("required", "optional")) == "required"
+)
 ALLOWED_HOSTS = environment.items("BACKUPSITE_ALLOWED_HOSTS") or ["localhost", "127.0.0.1", "[::1]"]
 if _public.hostname and _public.hostname not in ALLOWED_HOSTS:
     ALLOWED_HOSTS.append(_public.hostname)
@@ -145,6 +157,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "backupsite.auditing.AuditMiddleware",
     "backupsite.gate.GateMiddleware",
+    "exports.api.cors.ExportPagesMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
@@ -234,6 +247,7 @@ SPECTACULAR_SETTINGS = {
         "Trigger": "backups.models.Backup.Trigger",
         "PackageCompression": "packages.models.Compression",
         "ExportType": "exports.models.Export.Type",
+        "OwnExportStatus": "exports.api.own_serializers.STATUSES",
         "SourceKind": "exports.models.Source.Kind",
         "PackageTrigger": "packages.models.Package.Trigger",
         "Severity": "notifications.models.Severity",

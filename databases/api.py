@@ -3,7 +3,7 @@
 Rooms above extend the serializer and the view with what they promise about a Database.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -66,24 +66,25 @@ def _option_schema(option: OptionField) -> dict[str, Any]:
     )
 
 
-def _options_schema() -> dict[str, Any]:
-    engines = [
+def options_schema(options: Mapping[str, Iterable[OptionField]]) -> dict[str, Any]:
+    """What a field `options` may hold, by kind."""
+    kinds = [
         {
             "title": kind,
             "type": "object",
             "additionalProperties": False,
-            "properties": {option.name: _option_schema(option) for option in registry.option_fields(kind)},
+            "properties": {option.name: _option_schema(option) for option in of_kind},
         }
-        for kind in registry.kinds()
+        for kind, of_kind in options.items()
     ]
     return {
-        "anyOf": engines,
-        "description": "Options of the engine. PATCH replaces those that are shown; a secret one that is left out "
+        "anyOf": kinds,
+        "description": "Options of the kind. PATCH replaces those that are shown; a secret one that is left out "
         "keeps its value, an empty one is removed. Secret ones are never shown: `secret_options` names those set.",
     }
 
 
-@extend_schema_field(_options_schema())
+@extend_schema_field(options_schema({kind: registry.option_fields(kind) for kind in registry.kinds()}))
 class OptionsField(serializers.DictField):
     pass
 

@@ -38,11 +38,6 @@ def exports_of(pubkey: str) -> QuerySet[Export]:
     return found.defer("manifest").prefetch_related(working)
 
 
-def all_exports() -> QuerySet[Export]:
-    """For operators, who see no content: neither the index nor what the users wrote beside it."""
-    return Export.objects.defer("manifest", "metadata")
-
-
 def last_completed(pubkey: str) -> Export | None:
     """What an incremental continues: the newest completed one that held everything, still there or not."""
     done = Export.objects.filter(pubkey=pubkey, status__in=[Status.COMPLETED, Status.EXPIRED])
@@ -75,4 +70,4 @@ def stored_object(export: Export) -> ExportObject:
 
 def exports_for_operators() -> QuerySet[Export]:
     """For lists: without the large columns, and without what their users wrote."""
-    return Export.objects.exclude(pubkey="").defer("manifest", "metadata", "select", "recipients")
+    return Export.objects.exclude(pubkey="").defer("manifest", "metadata", "select")

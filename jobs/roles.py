@@ -14,8 +14,11 @@ class Role(IntEnum):
 
 
 def role_of(user: Any) -> Role:
-    """The strongest role of a user; a superuser is an admin. Asks the site database once for each user object."""
-    if not user.is_active or user.is_anonymous:
+    """The strongest role of a user; a superuser is an admin. Asks the site database once for each user object.
+
+    Who is no row of the site's users (nobody, or an end user known by a public key) has none.
+    """
+    if user.pk is None or not user.is_active:
         return Role.NONE
     if user.is_superuser:
         return Role.ADMIN

@@ -18,6 +18,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from backupsite.api.models import ApiKey, IdempotencyKey
+from exports.api.authentication import NostrUser
 from jobs.errors import BackupError
 
 HEADER = "Idempotency-Key"
@@ -84,6 +85,8 @@ def _fingerprint(request: Request) -> str:
 
 
 def _owner(request: Request) -> str:
+    if isinstance(request.user, NostrUser):
+        return request.user.pubkey
     return f"key:{request.auth.pk}" if isinstance(request.auth, ApiKey) else f"user:{request.user.pk}"
 
 

@@ -59,7 +59,7 @@ class ApiKey(models.Model):
 class IdempotencyKey(models.Model):
     """The first answer to a POST that started a job, given again to the same key and body for 24 hours."""
 
-    owner = models.CharField(max_length=64)  # "user:1" or "key:key_..."
+    owner = models.CharField(max_length=64)  # "user:1", "key:key_...", or the public key of an end user
     key = models.CharField(max_length=255)
     fingerprint = models.CharField(max_length=64)  # SHA-256 of method, path and body
     status = models.PositiveSmallIntegerField(null=True)  # null while the first request is being answered

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from math import isinf
 from typing import IO, Any
 
 from django.core.exceptions import RequestDataTooBig
@@ -24,11 +25,18 @@ class StrictJSONParser(BaseParser):
             raise RequestDataTooBig(f"A body holds at most {MAX_BODY} bytes.")
         try:
             text = raw.decode("utf-8")
-            parsed = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique)
+            parsed = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_unique)
         except (ValueError, RecursionError) as error:
             raise ParseError(f"The body is not valid JSON: {error}") from error
         _refuse_bad_text(parsed)
         return parsed
+
+
+def _finite(text: str) -> float:
+    found = float(text)
+    if isinf(found):
+        raise ValueError("a number is out of range")
+    return found
 
 
 def _refuse_constant(name: str) -> Any:

@@ -17,6 +17,9 @@ from backups.api.runs import RestoreViewSet, VerificationViewSet
 from backupsite.api.idempotency import Idempotent
 from backupsite.api.keys import ApiKeyViewSet
 from databases.api import ScheduleViewSet
+from exports.api.operators import ExportViewSet
+from exports.api.own import OwnExportViewSet
+from exports.api.sources import ExportSourceViewSet
 from notifications.api.channels import ChannelViewSet
 from notifications.api.events import EventViewSet
 from notifications.api.mutes import MuteViewSet
@@ -44,6 +47,9 @@ router = Router()
 router.register("databases", DatabaseViewSet, "database")
 router.register("schedules", ScheduleViewSet, "schedule")
 router.register("backup", ApplicationViewSet, "application")
+router.register("backup", OwnExportViewSet, "own-export")
+router.register("exports", ExportViewSet, "export")
+router.register("export-sources", ExportSourceViewSet, "export-source")
 router.register("backups", BackupViewSet, "backup")
 router.register("restores", RestoreViewSet, "restore")
 router.register("drills", DrillViewSet, "drill")

@@ -34,13 +34,20 @@ PROBLEM = {
     },
     "required": ["type", "title", "status", "detail", "code"],
 }
+OF_END_USERS: list[dict[str, list[str]]] = [{"nip98": []}]
 RETRY_AFTER = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
+RATE_LIMIT = {
+    "RateLimit-Limit": {"description": "Requests in a window of time.", "schema": {"type": "integer"}},
+    "RateLimit-Remaining": {"description": "Of them, how many are left.", "schema": {"type": "integer"}},
+    "RateLimit-Reset": {"description": "Seconds until it begins again.", "schema": {"type": "integer"}},
+}
 ERRORS: dict[str, tuple[str, dict[str, Any]]] = {
     "400": ("Malformed or invalid.", {}),
     "401": ("No credentials, or wrong ones.", {"WWW-Authenticate": {"schema": TEXT}}),
     "403": ("Your role does not allow this.", {}),
     "404": ("There is no such thing.", {}),
     "409": ("The state of things does not allow this now.", {}),
+    "410": ("It is over: it expired, or was revoked.", {}),
     "413": ("The body is too large.", {}),
     "415": ("The body is not JSON.", {}),
     "416": ("The range begins behind the end.", {"Content-Range": {"schema": TEXT}}),
@@ -58,12 +65,21 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
         return {"type": "apiKey", "in": "header", "name": "Authorization", "description": "`Api-Key <key>`"}
 
 
+class NostrScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    target_class = "exports.api.authentication.NostrAuthentication"
+    name = "nip98"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
+        description = "NIP-98: `Nostr <base64 of an event of kind 27235 that signs this very request>`"
+        return {"type": "apiKey", "in": "header", "name": "Authorization", "description": description}
+
+
 class AutoSchema(Base):
     """Adds to each operation the role it asks for, and the `Idempotency-Key` where it starts a job."""
 
     def get_operation(self, *args: Any, **kwargs: Any) -> Any:
         operation = super().get_operation(*args, **kwargs)
-        if operation and operation.get("security", [{}]) != [{}]:
+        if operation and operation.get("security", [{}]) not in ([{}], OF_END_USERS):
             operation["x-role"] = needed_role(self.view, self.method).name.lower()
         return operation
 
@@ -95,9 +111,17 @@ def describe_errors(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
     components["responses"] = {f"Error{status}": _response(*facts) for status, facts in ERRORS.items()}
     for path, operations in result.get("paths", {}).items():
         for method, operation in operations.items():
+            if operation.get("security") == OF_END_USERS:
+                _add_quota(operation)
             for status in _statuses(path, method, operation):
                 operation["responses"].setdefault(status, {"$ref": f"#/components/responses/Error{status}"})
     return result
+
+
+def _add_quota(operation: dict[str, Any]) -> None:
+    for status, answer in operation["responses"].items():
+        if status < "400":
+            answer["headers"] = {**answer.get("headers", {}), **RATE_LIMIT}
 
 
 def _response(description: str, headers: dict[str, Any]) -> dict[str, Any]:
@@ -113,8 +137,12 @@ def _statuses(path: str, method: str, operation: dict[str, Any]) -> list[str]:
         found.add("404")
     if method != "get":
         found |= {"409", "413", "415", "422"}
+    if operation.get("security") == OF_END_USERS:
+        found |= {"401", "403", "429"}
     if "/token" in path:
         found |= {"401", "429"}
+    if "/downloads/exports" in path:
+        found.add("410")
     reads = any(parameter["name"] == "include" for parameter in operation.get("parameters", ()))
     if reads or path.endswith(("/download", "/last", "/inventory")) or "/downloads/" in path:
         found |= {"409", "422"}

