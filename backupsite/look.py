@@ -5,6 +5,8 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.templatetags.static import static
+from django.urls import reverse_lazy
+from django.utils.translation import gettext_lazy as _
 
 
 def _own(name: str) -> Callable[[HttpRequest], str]:
@@ -20,9 +22,17 @@ UNFOLD: dict[str, Any] = {
     "SHOW_VIEW_ON_SITE": False,
     "DASHBOARD_CALLBACK": "backupsite.admin.overview.overview",
     # admin.css holds the tokens and the shared parts; what only some pages need has a sheet of its own after it.
-    "STYLES": [_own("admin.css"), _own("dashboard.css"), _own("backup.css"), _own("pages.css")],
-    "SCRIPTS": [_own("admin.js"), _own("backup.js")],
+    "STYLES": [
+        _own("admin.css"),
+        _own("dashboard.css"),
+        _own("backup.css"),
+        _own("pages.css"),
+        _own("databases.css"),
+        _own("accounts.css"),
+    ],
+    "SCRIPTS": [_own("admin.js"), _own("backup.js"), _own("databases.js")],
     "LOGIN": {"form": "backupsite.login.LoginForm", "image": _own("login.svg")},
+    "ACCOUNT": {"navigation": [{"title": _("My account"), "link": reverse_lazy("account")}]},
     "COMMAND": {"search_callback": "backupsite.admin.search.search", "show_history": False},
     "SIDEBAR": {
         "show_search": True,

@@ -6,7 +6,7 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import URLPattern
+from django.urls import URLPattern, reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.decorators import display
@@ -14,6 +14,7 @@ from unfold.decorators import display
 from backups.admin.approvals import ask_through
 from backups.admin.database_drills import DrillPages
 from backups.admin.database_form import ProtectedForm
+from backups.admin.database_retention import RetentionPages
 from backups.admin.restore_form import SelectiveForm
 from backups.models import Backup, Destination
 from backups.protection import protections
@@ -34,7 +35,7 @@ from jobs.templatetags.backupsite import badge, distance, moment, two_lines
 
 
 @admin.register(Database)
-class DatabaseAdmin(DrillPages, DatabasePages):
+class DatabaseAdmin(DrillPages, RetentionPages, DatabasePages):
     list_display = ("what", "where", "last_backup", "last_good", "next_run", "state")
     search_fields = ("id", "name", "host", "database_name")
     list_filter = ("engine", "enabled")
@@ -75,6 +76,7 @@ class DatabaseAdmin(DrillPages, DatabasePages):
         return [
             *super().page_routes(),
             *self.drill_routes(),
+            *self.retention_routes(),
             self.post_route("back-up", self.back_up, self.run_role),
             self.form_route("back-up-selective", self.back_up_selective, self.run_role),
             self.form_route("edit", self.edit, self.change_role),
@@ -144,7 +146,9 @@ class DatabaseAdmin(DrillPages, DatabasePages):
             values = {**form.values(), "placements": form.placements()}
             return protect_database(database=row, values=values, create=existing is None)
 
-        return self.form_page(request, form=form, save=save, existing=existing, title=title)
+        checks = self.address(existing, "check-edited") if existing else reverse("admin:databases_database_check_new")
+        shown = {"title": title, "template": "databases/form.html", "check_url": checks}
+        return self.form_page(request, form=form, save=save, existing=existing, **shown)
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         self.refuse_unless(self.has_delete_permission(request))

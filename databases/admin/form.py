@@ -8,6 +8,8 @@ from django.utils.html import format_html
 
 from databases.admin import hooks
 from databases.admin.options import FIRST, option_field
+from databases.admin.paste import NAME as PASTED
+from databases.admin.paste import paste_fields, spread
 from databases.engines import registry
 from databases.engines.base import Connection
 from databases.models import CatchUp, Compression, Database, Encryption, ScheduledType, default_encryption
@@ -97,13 +99,17 @@ class DatabaseForm(PageForm):
         self.engine = engine
         self.database = database
         kwargs.setdefault("initial", _initial(database) if database else {})
+        self.paste_fault = ""
+        if args and args[0] is not None:
+            data, self.paste_fault = spread(args[0], engine=engine)
+            args = (data, *args[1:])
         super().__init__(*args, **kwargs)
         set_already = database.secret_names if database else []
         self._fit_connection(set_already)
         self.options = {f"options.{option.name}": option for option in registry.option_fields(engine)}
         for name, option in self.options.items():
             self.fields[name] = option_field(option, is_set=name in set_already)
-        self.fields |= hooks.hook_fields(database)
+        self.fields |= paste_fields(engine) | hooks.hook_fields(database)
         self.folded = frozenset(name for name, option in self.options.items() if option.name not in FIRST)
         self.folded |= set(hooks.NAMES)
         self.sections = self._sections()
@@ -138,7 +144,7 @@ class DatabaseForm(PageForm):
         engine = registry.engine_class(self.engine)
         heading = "Connection" if engine.connection_fields else "Name"
         return (
-            (heading, "", ("name", "id", *CONNECTION, "password")),
+            (heading, "", ("name", "id", PASTED, *CONNECTION, "password")),
             (f"{engine.label} options", "", tuple(self.options)),
             ("When", "", WHEN),
             ("How long", KEEPING, KEEP_FIELDS),
@@ -158,14 +164,32 @@ class DatabaseForm(PageForm):
             values["password"] = data["password"]
         values["encryption_recipients"] = data["encryption_recipients"] or None
         values["schedule"] = _schedule(data["schedule"], data["times"])
-        options = {name.removeprefix("options."): data[name] for name in self.options if data[name] is not KEEP}
-        values["options"] = {name: value for name, value in options.items() if value is not None}
+        values["options"] = self._option_values()
         if set(hooks.NAMES) & set(self.changed_data):
             values["hooks"] = hooks.hook_values(data)
         return values
 
+    @property
+    def connection_names(self) -> frozenset[str]:
+        """Of the fields that say where it is and how one logs in."""
+        return frozenset({PASTED, *CONNECTION, "password", *self.options} & set(self.fields))
+
+    def connection_values(self) -> dict[str, Any]:
+        """As `values()`, of these fields only; the others may be at fault."""
+        data = self.cleaned_data
+        values = {name: data[name] for name in CONNECTION if name in data}
+        values |= {"password": data["password"]} if data.get("password", KEEP) is not KEEP else {}
+        return values | {"options": self._option_values()}
+
+    def _option_values(self) -> dict[str, Any]:
+        data = self.cleaned_data
+        options = {name.removeprefix("options."): data[name] for name in self.options if data[name] is not KEEP}
+        return {name: value for name, value in options.items() if value is not None}
+
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data
+        if self.paste_fault:
+            self.add_error(PASTED, self.paste_fault)
         if data.get("schedule") == "own" and not data.get("times") and "times" not in self.errors:
             self.add_error("times", "Give at least one time, or choose another schedule.")
         return data

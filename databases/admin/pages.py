@@ -9,6 +9,7 @@ from django.urls import URLPattern, path
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from databases.admin.connection import ConnectionPages
 from databases.admin.masking import can_mask, masking_page
 from databases.admin.options import option_label
 from databases.admin.policy import LABELS
@@ -17,15 +18,15 @@ from databases.models import Database, Policy
 from databases.schedule import INHERIT, crons, next_runs, schedule_fault, sentence, timezone_fault
 from databases.selectors import address_of, masking_of, next_runs_of, retention_of, sentence_of, site_policy
 from databases.services.check import check_database
-from jobs.admin.pages import PageAdmin
 
 
-class DatabasePages(PageAdmin):
+class DatabasePages(ConnectionPages):
     page_template = "databases/page.html"
 
     def page_routes(self) -> list[URLPattern]:
         preview = self.admin_site.admin_view(require_safe(self.preview_schedule))
         return [
+            *self.connection_routes(),
             path("preview-schedule/", preview, name="databases_database_preview_schedule"),
             self.post_route("check", self.check_connection, self.run_role),
             self.form_route("masking", self.masking, self.change_role),
