@@ -3,6 +3,7 @@
 from backups.models import Backup, CopyJob, Drill, Restore, Verification
 from backups.services import (
     copy,
+    count_usage,
     decide_approval,
     drill,
     drill_overdue,
@@ -45,6 +46,7 @@ def register() -> None:
     register_sweep_step("retain", retain.retain_due, slow=True)
     register_sweep_step("forget_old_slots", forget_slots.forget_old_slots, slow=True)
     register_sweep_step("look_at_destinations", look.look_at_destinations, slow=True)
+    register_sweep_step("count_usage", count_usage.count_usage, slow=True)
     register_sweep_step("settle_lost", settle.settle_lost, slow=True)
     register_sweep_step("remove_copies", prune.remove_deleting, slow=True)
     register_page("bkp_", "admin:backups_backup_change")

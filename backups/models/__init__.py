@@ -8,6 +8,7 @@ from backups.models.runs import CopyJob, Restore, Verification, make_copy_id, ma
 from backups.models.safety import Approval, KitDownload, make_approval_id
 from backups.models.schedule import Overdue, Retained, Slot
 from backups.models.stored import StoredObject
+from backups.models.usage import Usage
 
 __all__ = [
     "Anomaly",
@@ -28,6 +29,7 @@ __all__ = [
     "Retained",
     "Slot",
     "StoredObject",
+    "Usage",
     "Verification",
     "make_approval_id",
     "make_backup_id",

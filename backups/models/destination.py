@@ -71,6 +71,7 @@ class Destination(models.Model):
     looked_at = models.DateTimeField(null=True, editable=False)  # when it was last looked whether it can be used
     unread_since = models.DateTimeField(null=True, editable=False)  # when it was told that copies are unread
     fault = models.CharField(max_length=63, blank=True, editable=False)  # code of what was found; empty when in order
+    free_bytes = models.BigIntegerField(null=True, editable=False)  # as last seen; null where the store has no figure
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 

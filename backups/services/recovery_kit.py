@@ -1,6 +1,8 @@
 """The recovery kit: one text with every key, every destination's address and login, and the way back."""
 
 import os
+from collections.abc import Iterable
+from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
@@ -29,10 +31,14 @@ VARIABLES = ("BACKUPSITE_", "DATABASE_URL", "BROKER_URL")  # named in the kit, w
 ADDRESS = ("pk", "name", "kind", "path", "bucket", "prefix", "endpoint_url", "region", "addressing", "access_key", "ca")
 
 
-def fingerprint() -> str:
-    """Of all that a kit has to hold: another key, or another address or login of a destination, makes it stale."""
+def fingerprint(destinations: Iterable[Destination] | None = None) -> str:
+    """Of all that a kit has to hold: another key, or another address or login of a destination, makes it stale.
+
+    `destinations` are all there are, for who has read them already.
+    """
     parts = [*_keys().values(), *settings.BACKUPSITE_AGE_RECIPIENTS]
-    for destination in Destination.objects.order_by("pk"):
+    every = Destination.objects.all() if destinations is None else destinations
+    for destination in sorted(every, key=lambda one: one.pk):
         parts += [str(getattr(destination, name)) for name in ADDRESS if name != "name"]
         parts.append(unseal(destination.secrets).get("secret_key", ""))
     return sha256("\0".join(parts).encode()).hexdigest()
@@ -40,7 +46,13 @@ def fingerprint() -> str:
 
 def kit_is_taken() -> bool:
     """Whether somebody took a kit with the keys as they are now."""
-    return KitDownload.objects.filter(fingerprint=fingerprint()).exists()
+    return newest_kit() is not None
+
+
+def newest_kit(destinations: Iterable[Destination] | None = None) -> datetime | None:
+    """When somebody last took a kit with the keys as they are now. Raises BackupError when a secret does not open."""
+    taken = KitDownload.objects.filter(fingerprint=fingerprint(destinations)).order_by("-at")
+    return taken.values_list("at", flat=True).first()
 
 
 def take_kit(*, user: Any = None, by_name: str) -> str:

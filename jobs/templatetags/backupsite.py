@@ -7,6 +7,7 @@ from django import template
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 
 from jobs.management.command import figure
 from jobs.models import Status
@@ -86,16 +87,16 @@ def moment(at: datetime | None) -> SafeString | str:
 def distance(at: datetime | None) -> str:
     """`in 3 h`, `in 41 s`, `12 min ago`, `just now`."""
     if at is None:
-        return "never"
+        return gettext("never")
     seconds = (at - timezone.now()).total_seconds()
     amount = abs(seconds)
     if -45 < seconds <= 0:
-        return "just now"
+        return gettext("just now")
     if 0 < seconds < 60:
-        return f"in {max(1, int(seconds))} s"
+        return gettext("in %(time)s") % {"time": f"{max(1, int(seconds))} s"}
     unit, length = next(((unit, length) for unit, length in UNITS if amount >= length), UNITS[-1])
-    text = f"{max(1, round(amount / length))} {unit}"
-    return f"in {text}" if seconds > 0 else f"{text} ago"
+    time = {"time": f"{max(1, round(amount / length))} {unit}"}
+    return (gettext("in %(time)s") if seconds > 0 else gettext("%(time)s ago")) % time
 
 
 def two_lines(first: Any, second: Any) -> SafeString:

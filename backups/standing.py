@@ -1,0 +1,165 @@
+"""How each Database stands: whether a restorable backup of it exists, and what is amiss; for all of them in one query.
+
+Lists that are filtered by a standing use these same rows, so that a figure and the list behind it cannot differ.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import JSONObject
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext_lazy as _
+
+from backups.models import Anomaly, Backup, Copy
+from databases.models import Database, Policy
+from databases.schedule import INHERIT, crons
+from jobs.models import Status
+from notifications.models import Mute
+
+READABLE = ("", "destination_full")  # what the last look found; one that is full can still be read
+
+FIELDS = ("pk", "name", "engine", "enabled", "timezone", "schedule", "built_in", "drill_plan__schedule")
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """`good_at` is when the data of its newest restorable backup was taken; `newest` its newest ended run."""
+
+    pk: str
+    name: str
+    engine: str
+    enabled: bool
+    built_in: bool
+    timezone: str
+    crons: tuple[str, ...]
+    drill_crons: tuple[str, ...]
+    good_at: datetime | None
+    proven_at: datetime | None
+    overdue_since: datetime | None
+    drill_overdue_since: datetime | None
+    muted_until: datetime | None
+    held: bool  # nothing of it is pruned until somebody has looked at an anomaly
+    newest: dict[str, Any] | None
+
+    @property
+    def overdue(self) -> bool:
+        return self.enabled and self.overdue_since is not None
+
+    @property
+    def protected(self) -> bool:
+        """A copy that can be restored exists, and is not older than the schedule allows."""
+        return self.enabled and self.good_at is not None and self.overdue_since is None
+
+    @property
+    def unprotected(self) -> bool:
+        return self.enabled and not self.protected
+
+    @property
+    def failing(self) -> bool:
+        return self.enabled and self.newest is not None and self.newest["status"] == Status.FAILED
+
+    @property
+    def proven(self) -> bool:
+        return self.enabled and self.proven_at is not None
+
+    @property
+    def failed_at(self) -> datetime | None:
+        return parse_datetime(self.newest["at"]) if self.newest and self.newest["at"] else None
+
+
+STANDINGS: dict[str, tuple[Any, Callable[[Standing], bool]]] = {
+    "protected": (_("protected"), lambda one: one.protected),
+    "unprotected": (_("not protected"), lambda one: one.unprotected),
+    "bare": (_("no restorable backup"), lambda one: one.enabled and one.good_at is None),
+    "failing": (_("failing"), lambda one: one.failing),
+    "overdue": (_("overdue"), lambda one: one.overdue),
+    "proven": (_("proven by a drill"), lambda one: one.proven),
+    "unproven": (_("never proven"), lambda one: one.enabled and not one.proven),
+    "drill_overdue": (_("drill overdue"), lambda one: one.enabled and one.drill_overdue_since is not None),
+    "held": (_("an anomaly to look at"), lambda one: one.held),
+    "muted": (_("muted"), lambda one: one.muted_until is not None),
+    "disabled": (_("disabled"), lambda one: not one.enabled),
+}
+
+
+def restorable() -> QuerySet[Backup]:
+    """Completed backups with a stored copy at a destination that can be read, whose chain has one of each part."""
+    completed = Backup.objects.filter(_has_copy(), status=Status.COMPLETED)
+    return completed.exclude(Q(type=Backup.Type.INCREMENTAL) & Exists(_broken_before()))
+
+
+def standings(*, only: Iterable[str] | None = None) -> list[Standing]:
+    """By name; `only` some ids."""
+    now = timezone.now()
+    of_database = Backup.objects.filter(database=OuterRef("pk"))
+    good = restorable().filter(database=OuterRef("pk")).order_by("-finished_at")
+    ended = of_database.filter(status__in=(Status.COMPLETED, Status.FAILED)).order_by("-created_at", "-pk")
+    newest = JSONObject(
+        id="pk", status="status", at="finished_at", message="error_message", hint="error_hint", code="error_code"
+    )
+    proven = of_database.filter(proven_at__isnull=False).order_by("-proven_at")
+    mutes = Mute.objects.filter(database_id=OuterRef("pk"), until__gt=now).order_by("-until")
+    policy = Policy.objects.all()
+    rows = Database.objects.order_by("name", "pk").annotate(
+        good_at=Subquery(good.values("started_at")[:1]),
+        last_proven_at=Subquery(proven.values("proven_at")[:1]),
+        newest=Subquery(ended.values(described=newest)[:1]),
+        muted_until=Subquery(mutes.values("until")[:1]),
+        held=Exists(Anomaly.objects.filter(database=OuterRef("pk"), ended_at=None)),
+        overdue_since=F("overdue__since"),
+        drill_overdue_since=F("drill_overdue__since"),
+        site_schedule=Subquery(policy.values("schedule")[:1]),
+    )
+    if only is not None:
+        rows = rows.filter(pk__in=list(only))
+    names = (*FIELDS, "good_at", "last_proven_at", "newest", "muted_until", "held", "overdue_since")
+    return [_standing(row) for row in rows.values(*names, "drill_overdue_since", "site_schedule")]
+
+
+def ids_standing(name: str) -> list[str]:
+    """Ids of the Databases that stand so; `name` is one of STANDINGS."""
+    stands = STANDINGS[name][1]
+    return [one.pk for one in standings() if stands(one)]
+
+
+def _standing(row: dict[str, Any]) -> Standing:
+    schedule = row["site_schedule"] if row["schedule"] == INHERIT else row["schedule"]
+    return Standing(
+        pk=row["pk"],
+        name=row["name"],
+        engine=row["engine"],
+        enabled=row["enabled"],
+        built_in=row["built_in"],
+        timezone=row["timezone"],
+        crons=tuple(crons(schedule)),
+        drill_crons=tuple(crons(row["drill_plan__schedule"])),
+        good_at=row["good_at"],
+        proven_at=row["last_proven_at"],
+        overdue_since=row["overdue_since"],
+        drill_overdue_since=row["drill_overdue_since"],
+        muted_until=row["muted_until"],
+        held=row["held"],
+        newest=row["newest"],
+    )
+
+
+def _has_copy() -> Exists:
+    stored = Copy.objects.filter(backup=OuterRef("pk"), state=Copy.State.STORED, destination__fault__in=READABLE)
+    return Exists(stored)
+
+
+def _broken_before() -> QuerySet[Backup]:
+    """Parts of an incremental's chain of which nothing can be read: since its full backup, all that was built on."""
+    same = Backup.objects.filter(database=OuterRef(OuterRef("database")), type=Backup.Type.FULL, children__isnull=False)
+    base = same.filter(created_at__lt=OuterRef(OuterRef("created_at"))).order_by("-created_at").values("created_at")
+    parts = Backup.objects.filter(
+        database=OuterRef("database"),
+        children__isnull=False,
+        created_at__lt=OuterRef("created_at"),
+        created_at__gte=Subquery(base[:1]),
+    )
+    return parts.exclude(_has_copy())

@@ -1,0 +1,98 @@
+"""What the schedules do next: each due time of the coming 24 hours, of backups and of drills."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from heapq import nsmallest
+
+from backups.standing import Standing
+from databases.schedule import SECOND, latest_runs, next_due, schedule_fault, timezone_fault
+
+AHEAD = timedelta(hours=24)
+NEXT = 6  # named; the others are counted
+A_DAY = 1441  # more due times than a day has minutes
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    at: datetime
+    of: Standing
+    drill: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Hour:
+    """How much is due in one hour of the day."""
+
+    at: datetime
+    backups: int
+    drills: int
+
+    @property
+    def total(self) -> int:
+        return self.backups + self.drills
+
+
+@dataclass(frozen=True)
+class Upcoming:
+    hours: list[Hour]
+    soonest: list[Due]
+    databases: int  # that are due
+    first: Due | None  # which may come later than that
+
+    @property
+    def total(self) -> int:
+        return sum(hour.total for hour in self.hours)
+
+
+def upcoming(standings: Iterable[Standing], *, now: datetime) -> Upcoming:
+    """Nothing of what is disabled. Where schedules are paused the caller has none to give."""
+    due: list[tuple[datetime, int, bool]] = []
+    known = [one for one in standings if one.enabled]
+    databases = 0
+    for position, one in enumerate(known):
+        own = due_within(one.crons, one.timezone, now)
+        databases += bool(own)
+        due += [(at, position, False) for at in own]
+        due += [(at, position, True) for at in due_within(one.drill_crons, one.timezone, now)]
+    first = now.replace(minute=0, second=0, microsecond=0)
+    counts = [[0, 0] for _ in range(25)]
+    for at, _, drill in due:
+        counts[int((at - first).total_seconds() // 3600)][drill] += 1
+    hours = [Hour(first + timedelta(hours=number), *both) for number, both in enumerate(counts)]
+    soonest = [Due(at, known[position], drill) for at, position, drill in nsmallest(NEXT, due)]
+    return Upcoming(hours, soonest, databases, soonest[0] if soonest else _later(known, now))
+
+
+def _later(standings: Iterable[Standing], now: datetime) -> Due | None:
+    """The first due time of a backup after the coming 24 hours."""
+    after = (now + AHEAD).replace(minute=0, second=0, microsecond=0)  # alike for an hour: it is remembered
+    followed = (one for one in standings if one.crons and not _fault(one.crons, one.timezone))
+    due = ((at, one) for one in followed if (at := next_due(one.crons, one.timezone, after)) is not None)
+    first = min(due, key=lambda pair: pair[0], default=None)
+    return first and Due(first[0], first[1], False)
+
+
+def due_within(crons: tuple[str, ...], timezone: str, now: datetime) -> list[datetime]:
+    """Due times of the coming 24 hours, in UTC; none of a schedule that cannot be followed."""
+    if not crons:
+        return []
+    today = now.astimezone(UTC).date()
+    days = (*_of_day(crons, timezone, today), *_of_day(crons, timezone, today + timedelta(days=1)))
+    return [at for at in days if now < at < now + AHEAD]
+
+
+@lru_cache(maxsize=20_000)
+def _of_day(crons: tuple[str, ...], timezone: str, day: date) -> tuple[datetime, ...]:
+    """Asked at every look for every schedule, and the same all day long: remembered."""
+    if _fault(crons, timezone):
+        return ()
+    begin = datetime.combine(day, time.min, tzinfo=UTC)
+    end = begin + timedelta(days=1)
+    runs = latest_runs(list(crons), timezone, after=begin - SECOND, until=end - SECOND, count=A_DAY)
+    return tuple(reversed(runs))
+
+
+def _fault(crons: tuple[str, ...], timezone: str) -> str | None:
+    return timezone_fault(timezone) or schedule_fault(list(crons))
