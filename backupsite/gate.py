@@ -9,7 +9,10 @@ from accounts.services.sessions import GATE, note_seen
 from backupsite.api.problems import MEDIA_TYPE, problem
 
 PAGES = {"password": "account-password", "factor": "account-factor"}
-OPEN = frozenset({"account-password", "account-factor", "account-factor-confirm", "logout", "jsi18n"})
+OPEN = {
+    "password": frozenset({"account-password", "logout", "jsi18n"}),
+    "factor": frozenset({"account-factor", "account-factor-begin", "account-factor-confirm", "logout", "jsi18n"}),
+}
 REFUSALS = {
     "password": ("password_change_required", "This password was set by somebody else: choose your own first."),
     "factor": ("second_factor_required", "Your role needs a second factor: set it up in the admin first."),
@@ -29,7 +32,7 @@ class GateMiddleware:
 
     def process_view(self, request: HttpRequest, view: object, args: object, kwargs: object) -> HttpResponse | None:
         gate = request.session.get(GATE) if request.session.session_key else ""
-        if not gate or request.resolver_match is None or request.resolver_match.url_name in OPEN:
+        if not gate or request.resolver_match is None or request.resolver_match.url_name in OPEN[gate]:
             return None
         if request.path.startswith("/admin"):
             return redirect(PAGES[gate])

@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from rest_framework.exceptions import AuthenticationFailed, Throttled
 from unfold.forms import AuthenticationForm
 
-from backupsite.api.services.login import log_in
+from backupsite.api.services.login import OtpRequired, log_in
 
 
 class LoginForm(AuthenticationForm):  # type: ignore[misc]
@@ -19,6 +19,9 @@ class LoginForm(AuthenticationForm):  # type: ignore[misc]
             return data
         try:
             self.user_cache = log_in(request=self.request, username=data["username"], password=data["password"])
+        except OtpRequired as asked:
+            self.request.code_is_asked_of = asked.user
+            raise ValidationError(asked.default_detail, code="otp_required") from asked
         except Throttled as throttled:
             raise ValidationError(str(throttled.detail), code="throttled") from throttled
         except AuthenticationFailed as failed:

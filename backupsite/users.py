@@ -9,6 +9,8 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
+from accounts.services.passwords import demand_change
+from accounts.services.sessions import end_sessions
 from jobs.roles import Role, role_of
 from notifications.services.record import record_event
 
@@ -16,10 +18,11 @@ from notifications.services.record import record_event
 def save_user(*, user: User, values: Mapping[str, Any]) -> User:
     """`values`: username, first_name, last_name, email, is_active, role, and password where it is to be set.
 
+    A password that is set here ends the user's sessions; with `must_change_password` the next login asks for another.
     Raises ValidationError by field.
     """
     for name, value in values.items():
-        if name not in ("role", "password"):
+        if name not in ("role", "password", "must_change_password"):
             setattr(user, name, value)
     user.is_staff = True  # the admin's pages are for everybody with a role; what they may there is the role's
     password = values.get("password")
@@ -34,6 +37,11 @@ def save_user(*, user: User, values: Mapping[str, Any]) -> User:
         user.is_superuser = user.is_superuser and values["role"] == Role.ADMIN.name.lower()
         user.save()
         user.groups.set([Group.objects.get(name=values["role"])])
+        user.__dict__.pop("_backupsite_role", None)  # what was looked up before
+        if password or not user.is_active:
+            end_sessions(user=user)
+        if password and values.get("must_change_password"):
+            demand_change(user=user)
         _tell(user, before, values["role"])
     return user
 
@@ -71,7 +79,7 @@ def _faults(user: User, password: str | None) -> dict[str, Any]:
             validate_password(password, user)
         except ValidationError as error:
             faults["password"] = error.messages
-    elif user._state.adding:
+    elif user._state.adding and not user.password:  # single sign-on gives one that nobody can use
         faults["password"] = ["A new user needs a password."]
     return faults
 

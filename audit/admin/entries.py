@@ -5,7 +5,6 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -13,15 +12,10 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, 
 from unfold.decorators import display
 
 from audit.models import Entry
+from audit.templatetags.audit import action_words, outcome_badge
 from jobs.admin.pages import PageAdmin
 from jobs.roles import Role
 from jobs.templatetags.backupsite import distance, moment, two_lines, words
-
-SHAPES = {
-    Entry.Outcome.DONE: ("check_circle", "bks-completed"),
-    Entry.Outcome.REFUSED: ("block", "bks-pending"),
-    Entry.Outcome.FAILED: ("error", "bks-failed"),
-}
 
 
 class FamilyFilter(DropdownFilter):
@@ -90,21 +84,6 @@ class EntryAdmin(PageAdmin):
 
     def page_context(self, request: HttpRequest, obj: Entry) -> dict[str, Any]:
         return {"badge": outcome_badge(obj), "action": action_words(obj), "changes": changes_of(obj)}
-
-
-def action_words(entry: Entry) -> str:
-    """`database.change` as it is read: `database · change`."""
-    return words(entry.action).replace("-", " ").replace(".", " · ")
-
-
-def outcome_badge(entry: Entry) -> SafeString:
-    shape, tone = SHAPES[Entry.Outcome(entry.outcome)]
-    return format_html(
-        '<span class="bks-badge {}"><span class="material-symbols-outlined" aria-hidden="true">{}</span>{}</span>',
-        tone,
-        shape,
-        entry.get_outcome_display(),
-    )
 
 
 def changes_of(entry: Entry) -> list[dict[str, Any]]:

@@ -8,30 +8,44 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
+from audit.models import Entry
+from backupsite.admin.filters import KeyStateFilter
+from backupsite.admin.users import ROLES
 from backupsite.api.models import ApiKey
 from backupsite.api.models import Role as KeyRole
 from backupsite.api.services.api_keys import create_api_key, revoke_api_key
 from jobs.admin.forms import PageForm
 from jobs.admin.pages import PageAdmin, posted, tell
 from jobs.roles import Role
-from jobs.templatetags.backupsite import distance
+from jobs.templatetags.backupsite import distance, two_lines
+from jobs.templatetags.parts import state_badge
+
+RECENT = 10
 
 
 class ApiKeyForm(PageForm):
-    sections = (("Key", "", ("name", "role", "expires_at")),)
+    sections = ((_("Key"), "", ("name", "role", "expires_at")),)
 
-    name = forms.CharField(max_length=200, help_text="Which program will hold it.")
-    role = forms.ChoiceField(choices=KeyRole.choices, initial=KeyRole.VIEWER)
+    name = forms.CharField(label=_("Name"), max_length=200, help_text=_("Which program will hold it."))
+    role = forms.ChoiceField(
+        label=_("Role"),
+        choices=ROLES,
+        initial=KeyRole.VIEWER,
+        help_text=_("Never more than you may yourself: who is demoted takes their keys along."),
+    )
     expires_at = forms.DateTimeField(
         required=False,
-        label="Expires",
+        label=_("Expires"),
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
         input_formats=["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"],
-        help_text="In UTC. Empty: never.",
+        help_text=_("In UTC. Empty: never."),
     )
 
 
@@ -39,23 +53,38 @@ class ApiKeyForm(PageForm):
 class ApiKeyAdmin(PageAdmin):
     view_role = Role.ADMIN
     page_template = "api/key.html"
-    list_display = ("name", "role", "state", "last_used", "expires", "created_by")
-    search_fields = ("id", "name")
+    list_display = ("named", "role_shown", "state", "last_used", "expires", "made_by")
+    list_filter = (("role", ChoicesDropdownFilter), KeyStateFilter)
+    list_filter_submit = True
+    search_fields = ("id", "name", "created_by__username")
+    empty_hint = _("A key lets one program call the API, with a role of its own and without anybody's password.")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ApiKey]:
         return ApiKey.objects.select_related("created_by")
 
-    @display(description="State")
+    @display(description=_("Key"), ordering="name")
+    def named(self, key: ApiKey) -> SafeString:
+        return two_lines(key.name, key.pk)
+
+    @display(description=_("Role"), ordering="role")
+    def role_shown(self, key: ApiKey) -> str:
+        return key.get_role_display()
+
+    @display(description=_("Made by"), ordering="created_by__username")
+    def made_by(self, key: ApiKey) -> Any:
+        return key.created_by or "–"
+
+    @display(description=_("State"))
     def state(self, key: ApiKey) -> SafeString:
         return key_state(key)
 
-    @display(description="Last used", ordering="last_used_at")
+    @display(description=_("Last used"), ordering="last_used_at")
     def last_used(self, key: ApiKey) -> str:
         return distance(key.last_used_at)
 
-    @display(description="Expires", ordering="expires_at")
-    def expires(self, key: ApiKey) -> str:
-        return distance(key.expires_at)
+    @display(description=_("Expires"), ordering="expires_at")
+    def expires(self, key: ApiKey) -> Any:
+        return distance(key.expires_at) if key.expires_at else _("never")
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False  # revoked keys stay listed
@@ -64,7 +93,11 @@ class ApiKeyAdmin(PageAdmin):
         return [self.post_route("revoke", self.revoke, Role.ADMIN)]
 
     def page_context(self, request: HttpRequest, obj: ApiKey) -> dict[str, Any]:
-        return {"state": key_state(obj), "revoke_url": self.address(obj, "revoke")}
+        return {
+            "state": key_state(obj),
+            "revoke_url": self.address(obj, "revoke"),
+            "entries": Entry.objects.filter(via=Entry.Via.KEY, through__endswith=f"({obj.pk})")[:RECENT],
+        }
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         self.refuse_unless(self.has_add_permission(request))
@@ -82,18 +115,20 @@ class ApiKeyAdmin(PageAdmin):
             request,
             "backupsite/form_page.html",
             form=form,
-            title="Add an API key",
+            title=_("Add an API key"),
             back=self.list_address(),
-            submit="Make the key",
+            submit=_("Make the key"),
         )
 
     def revoke(self, request: HttpRequest, key: ApiKey) -> HttpResponse:
-        tell(request, lambda: revoke_api_key(key=key), f"{key.name} is revoked.")
+        tell(request, lambda: revoke_api_key(key=key), gettext("%(name)s is revoked.") % {"name": key.name})
         self.log_change(request, key, [{"changed": {"fields": ["revoked_at"]}}])
         return redirect(self.address(key))
 
 
 def key_state(key: ApiKey) -> SafeString:
     if key.usable:
-        return mark_safe('<span class="bks-badge bks-completed">usable</span>')
-    return mark_safe(f'<span class="bks-badge">{"revoked" if key.revoked_at else "expired"}</span>')
+        return state_badge("good", "check_circle", gettext("usable"))
+    if key.revoked_at:
+        return state_badge("bad", "block", gettext("revoked"))
+    return state_badge("quiet", "schedule", gettext("expired"))

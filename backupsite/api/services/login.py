@@ -84,6 +84,13 @@ def check_password(*, request: HttpRequest, user: Any, password: str) -> None:
     _forgive(limits)
 
 
+def check_code(*, request: HttpRequest, user: Any, code: str) -> None:
+    """Asks somebody who is logged in for a code. Raises AuthenticationFailed (`bad_otp`) and Throttled."""
+    limits = _admitted(request, user.get_username())
+    _check_code(request, user, code)
+    _forgive(limits)
+
+
 def _refuse_without_local_login() -> None:
     if not settings.BACKUPSITE_LOCAL_LOGIN:
         say(outcome=Entry.Outcome.REFUSED, detail="no_local_login")
