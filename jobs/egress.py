@@ -72,6 +72,17 @@ def resolve(host: str, port: int, settings: Mapping[str, Any]) -> tuple[Reached,
     return reached
 
 
+def require_public(host: str, reached: Iterable[Reached]) -> None:
+    """For addresses that others have chosen: nothing of the site's own networks, whatever the setting allows.
+
+    Raises BackupError(code="egress_refused").
+    """
+    for one in reached:
+        faces = _faces(ip_address(one.sockaddr[0]))
+        if not all(face.is_global and not face.is_multicast for face in faces):
+            raise BackupError(f"{host} is at no public address.", code="egress_refused", permanent=True)
+
+
 def allowed_networks(settings: Mapping[str, Any]) -> tuple[Network, ...]:
     """Raises BackupError(code="invalid_setting")."""
     texts: Sequence[str] = settings.get("allowed_networks", EVERYWHERE)

@@ -16,6 +16,7 @@ from tests.servers.apt import Missing
 from tests.servers.ceph import CephServer
 from tests.servers.fetch import browser, ceph_root, prometheus_program
 from tests.servers.mongodb import MongoServer
+from tests.servers.nostr import NostrRelay
 from tests.servers.postgres import PostgresServer
 from tests.servers.records import RecordsServer, start_records
 from tests.servers.redis import RedisServer
@@ -164,6 +165,14 @@ def redis_server() -> RedisServer:
     found = _shared("redis")
     assert isinstance(found, RedisServer)
     return found
+
+
+@pytest.fixture(scope="session")
+def nostr_relays() -> tuple[NostrRelay, NostrRelay]:
+    """Two relays that know nothing of each other. Tests write as authors of their own."""
+    first, second = _shared("nostr-1"), _shared("nostr-2")
+    assert isinstance(first, NostrRelay) and isinstance(second, NostrRelay)
+    return first, second
 
 
 @pytest.fixture(scope="session")

@@ -122,8 +122,9 @@ def _faults_of_selection(type: str, select: Sequence[str]) -> dict[str, list[str
         return {"metadata.select": ["Only a selective export chooses collections."]} if select else {}
     if not select:
         return {"metadata.select": ["Say which collections."]}
-    known = dict.fromkeys(name for row in enabled_sources() for name in build_source(source=row).collections)
-    unknown = [name for name in select if name not in known]
+    sources = [build_source(source=row) for row in enabled_sources()]
+    known = dict.fromkeys(name for source in sources for name in source.collections)
+    unknown = [name for name in select if not any(source.chosen([name]) for source in sources)]
     if unknown:
         return {"metadata.select": [f"There is no collection {unknown[0]!r}; there are {', '.join(known)}."]}
     return {}

@@ -88,7 +88,7 @@ def _asked(export: Export) -> list[Asked]:
     found = []
     for row in enabled_sources():
         source = build_source(source=row)
-        select = tuple(name for name in export.select if name in source.collections)
+        select = source.chosen(export.select)
         if select or not export.select:
             found.append(Asked(row.pk, row.name, source, select))
     if not found:

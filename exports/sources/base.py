@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
 from databases.engines.base import CheckReport, Connection, Guard
-from jobs.errors import BackupError
 
 
 @dataclass(frozen=True)
 class ReadRequest:
-    """What to read. `pubkey` is 64 lower-case hex digits; `select` are collections, none of them means all.
+    """What to read. `pubkey` is 64 lower-case hex digits. `select` are collections as `chosen` names them; none of
+    them means all.
 
     `parent` are the `facts` of the same source in the export that an incremental continues, None where there is none:
     then everything is read.
@@ -75,6 +75,10 @@ class UserSource(ABC):
     def collections(self) -> tuple[str, ...]:
         """What a user may select, by name."""
 
+    def chosen(self, select: Iterable[str]) -> tuple[str, ...]:
+        """The collections that these names mean; a name that means none of them is left out."""
+        return tuple(dict.fromkeys(name for name in select if name in self.collections))
+
     @abstractmethod
     def check(self) -> CheckReport:
         """Whether it answers, without anybody's data."""
@@ -82,14 +86,3 @@ class UserSource(ABC):
     @abstractmethod
     def read(self, request: ReadRequest) -> AbstractContextManager[Reading]:
         """Raises BackupError, at the latest before the end of a part is reported."""
-
-    def require_collections(self, select: Iterable[str]) -> None:
-        """Raises BackupError(code="invalid_selection") for a name it does not have."""
-        for name in select:
-            if name not in self.collections:
-                raise BackupError(
-                    f"There is no collection {name!r}.",
-                    code="invalid_selection",
-                    permanent=True,
-                    hint=f"There are {', '.join(self.collections)}.",
-                )

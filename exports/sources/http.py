@@ -9,12 +9,16 @@ from typing import Any, ClassVar
 from databases.engines import registry
 from databases.engines.base import CheckReport, Connection, DumpRequest, Engine, Parent
 from exports.sources.base import Part, Reading, ReadRequest, UserSource
+from exports.sources.fetch import Fetcher
+from exports.sources.http_media import DEEPEST, Finder, auth_headers, path_of
+from exports.sources.media import Media
 
 PUBKEY = "{pubkey}"
 NOBODY = "0" * 64  # 32 zero bytes are the public key of nobody: no point of the curve has that x
 _BLOCK = 64 << 10
 _ENGINE = registry.engine_class("http")
 _NOT_OURS = frozenset({"restore_url", "restore_batch", "full_every", "schema"})
+_OURS = frozenset({"media_path", "media_max_bytes"})
 
 
 def _url_field() -> Any:
@@ -22,15 +26,24 @@ def _url_field() -> Any:
     return field(default="", metadata={"help": f"{help_text} {{collection}} stands for a collection's name."})
 
 
+def _media_fields() -> list[Any]:
+    path = "Where a record names files by URL, for example photos.url (empty: files are not fetched)."
+    largest = "Larger files are left out."
+    return [
+        ("media_path", str, field(default="", metadata={"help": path})),
+        ("media_max_bytes", int, field(default=100 << 20, metadata={"help": largest})),
+    ]
+
+
 def _options() -> type:
-    """The engine's, without what restores and drills need."""
+    """The engine's, without what restores and drills need, and where files are."""
     hints = typing.get_type_hints(_ENGINE.Options)
     taken: list[Any] = [
         (one.name, hints[one.name], _url_field() if one.name == "url" else _copied(one))
         for one in fields(_ENGINE.Options)
         if one.name not in _NOT_OURS
     ]
-    return make_dataclass("HttpSourceOptions", taken, frozen=True)
+    return make_dataclass("HttpSourceOptions", [*taken, *_media_fields()], frozen=True)
 
 
 def _copied(one: Any) -> Any:
@@ -52,6 +65,10 @@ class HttpSource(UserSource):
         faults = dict(_ENGINE.validate(engine.connection, engine.options))
         if PUBKEY in options.url.partition("://")[2].partition("/")[0]:
             faults["options.url"] = "The host and the port are fixed."
+        if not all(path_of(options.media_path)) or len(path_of(options.media_path)) > DEEPEST:
+            faults["options.media_path"] = f"Names joined by single dots, at most {DEEPEST} of them."
+        if not 1 <= options.media_max_bytes <= 10 << 30:
+            faults["options.media_max_bytes"] = f"A number from 1 to {10 << 30}."
         return faults
 
     @property
@@ -65,7 +82,6 @@ class HttpSource(UserSource):
 
     @contextmanager
     def read(self, request: ReadRequest) -> Iterator[Reading]:
-        self.require_collections(request.select)
         yield _Reading(self, request)
 
     def _asking(self, pubkey: str, collection: str | None = None) -> Engine:
@@ -84,19 +100,32 @@ class _Reading:
 
     def __post_init__(self) -> None:
         self.facts: dict[str, Any] = {"collections": {}}
+        options, guard = self.source.options, self.request.guard
+        own = {options.url: auth_headers(self.source.connection, options)}
+        fetcher = Fetcher(
+            self.source.settings, guard, timeout_s=options.timeout_s, max_bytes=options.media_max_bytes, own=own
+        )
+        self._media = Media(fetcher, guard.log)
+        self._finder = Finder(path_of(options.media_path), options.url) if options.media_path else None
 
     def __iter__(self) -> Iterator[Part]:
         for collection in self.request.select or self.source.collections:
             part = Part(f"{collection}.ndjson", ())
             part.blocks = self._blocks(collection, part)
             yield part
+        if self._finder:
+            yield from self._media.parts()
+            self.facts["media"] = self._media.facts()
 
     def _blocks(self, collection: str, part: Part) -> Iterator[bytes]:
         engine, request = self._asked(collection)
         engine.preflight(request)
         with engine.dump(request) as dump, memoryview(bytearray(_BLOCK)) as buffer:
             while count := dump.readinto(buffer):
-                yield bytes(buffer[:count])
+                block = bytes(buffer[:count])
+                if self._finder:
+                    self._media.want(self._finder.feed(block))
+                yield block
             manifest = dict(dump.manifest)
         part.facts["records"] = manifest["records"]
         self.facts["collections"][collection] = {
@@ -120,4 +149,5 @@ def _engine(connection: Connection, options: Any, settings: Mapping[str, Any]) -
 
 
 def _as_dict(options: Any) -> dict[str, Any]:
-    return {one.name: getattr(options, one.name) for one in fields(options)}
+    """Those that the engine knows."""
+    return {one.name: getattr(options, one.name) for one in fields(options) if one.name not in _OURS}

@@ -7,9 +7,10 @@ from databases.engines.base import Connection
 from databases.engines.option_fields import OptionField, fields_of, typed_options
 from exports.sources.base import UserSource
 from exports.sources.http import HttpSource
+from exports.sources.nostr import NostrSource
 from jobs.errors import BackupError
 
-SOURCES: dict[str, type[UserSource]] = {source.kind: source for source in (HttpSource,)}
+SOURCES: dict[str, type[UserSource]] = {source.kind: source for source in (NostrSource, HttpSource)}
 
 
 def source_class(kind: str) -> type[UserSource]:

@@ -19,6 +19,7 @@ from tests.servers.apt import Missing
 from tests.servers.ceph import start_ceph
 from tests.servers.fetch import REPOSITORY, locked
 from tests.servers.mongodb import start_mongodb
+from tests.servers.nostr import start_nostr
 from tests.servers.postgres import start_postgres
 from tests.servers.process import ServerError
 from tests.servers.redis import start_redis
@@ -38,13 +39,16 @@ def _start(kind: str, folder: Path) -> AbstractContextManager[Any]:
             return start_redis(folder)
         case "ceph":
             return start_ceph(folder)
+        case "nostr":
+            return start_nostr(folder)
     raise ValueError(kind)
 
 
 def shared(kind: str, room: Path, owner: int) -> Any:
     """The server of that kind in this test run, started now if nobody did before.
 
-    Kinds are `postgres-18` and other versions, `mongodb`, `mongodb-tls`, `s3`, `ceph` and `redis`.
+    Kinds are `postgres-18` and other versions, `mongodb`, `mongodb-tls`, `s3`, `ceph`, `redis`, and
+    `nostr-1` and other numbers.
     """
     answer, failure = room / f"{kind}.pickle", room / f"{kind}.failed"
     with locked(room / f"{kind}.lock"):

@@ -21,11 +21,11 @@ from urllib3.exceptions import HTTPError, NewConnectionError
 from databases.engines.http_service.answer import Answer, refusal
 from databases.engines.http_service.credentials import Credentials
 from databases.engines.http_service.faults import translate
-from databases.engines.http_service.line import Line
 from databases.engines.http_service.options import HttpOptions
 from databases.engines.http_service.urls import joined, origin_of, shown, target_of
 from jobs.egress import Reached, resolve
 from jobs.errors import BackupError
+from jobs.line import Line
 
 TOOL_VERSION = f"urllib3 {version('urllib3')}"
 CONNECT_S = 10.0

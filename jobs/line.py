@@ -1,4 +1,4 @@
-"""The one connection of a wire, with a handle to end it by."""
+"""One connection to a checked address, with a handle to end it by from any thread."""
 
 import socket
 import threading
