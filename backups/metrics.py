@@ -7,6 +7,7 @@ from django.db.models import Count, OuterRef, Q, Subquery, Sum
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from backups.anomaly_selectors import databases_held
 from backups.models import Backup, Copy, Destination, Drill, DrillOverdue, Overdue, Slot
 from backups.selectors import databases_with_states
 from backups.services.verify_due import readable
@@ -81,6 +82,14 @@ def _databases() -> Iterator[Family]:
     for pk in DrillOverdue.objects.order_by("database").values_list("database", flat=True):
         unproven.add_metric([pk], 1)
     yield unproven
+    held = GaugeMetricFamily(
+        "backupsite_database_anomaly",
+        "1 for each Database of which nothing is pruned until somebody has looked at an unusual backup.",
+        labels=["database"],
+    )
+    for pk in databases_held().order_by("pk").values_list("pk", flat=True):
+        held.add_metric([pk], 1)
+    yield held
     rows = Backup.objects.filter(database__in=Database.objects.values("pk"))
     states = GaugeMetricFamily("backupsite_database_backups", "Backups of a Database.", labels=["database", "status"])
     for row in rows.values("database_id", "status").annotate(count=Count("pk")).order_by("database_id", "status"):

@@ -9,6 +9,7 @@ from django.db.models import OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
 from backups.models import (
+    Anomaly,
     Approval,
     Backup,
     Copy,
@@ -38,12 +39,14 @@ def databases_with_states() -> QuerySet[Database]:
     proven = newest.filter(proven_at__isnull=False).order_by("-proven_at")
     due = Slot.objects.filter(database=OuterRef("pk")).order_by("-due_at")
     policy = Policy.objects.all()
+    marked = Anomaly.objects.filter(database=OuterRef("pk"), ended_at=None).order_by("-found_at", "-pk")
     return Database.objects.annotate(
         last_backup_id=Subquery(newest.values("pk")[:1]),
         last_backup_status=Subquery(newest.values("status")[:1]),
         last_backup_finished_at=Subquery(newest.values("finished_at")[:1]),
         last_completed_at=Subquery(completed.values("finished_at")[:1]),
         last_good_started_at=Subquery(completed.values("started_at")[:1]),
+        held_by=Subquery(marked.values("pk")[:1]),
         last_due_at=Subquery(due.values("due_at")[:1]),
         last_proven_at=Subquery(proven.values("proven_at")[:1]),
         site_schedule=Subquery(policy.values("schedule")[:1]),
@@ -59,7 +62,7 @@ def last_proven_at(database_id: str | None) -> datetime | None:
 
 def backups_with_copies() -> QuerySet[Backup]:
     """Backups with their copies, for lists: a constant number of queries, without the large columns."""
-    return Backup.objects.defer("manifest").prefetch_related("copies")
+    return Backup.objects.defer("manifest").select_related("anomaly").prefetch_related("copies")
 
 
 def stored_artefacts() -> QuerySet[Copy]:

@@ -251,6 +251,7 @@ SPECTACULAR_SETTINGS = {
         "SourceKind": "exports.models.Source.Kind",
         "PackageTrigger": "packages.models.Package.Trigger",
         "Severity": "notifications.models.Severity",
+        "AnomalySensitivity": "databases.models.Sensitivity",
         "ChannelKind": "notifications.models.Channel.Kind",
         "DestinationKind": "backups.models.Destination.Kind",
     },

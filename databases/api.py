@@ -22,9 +22,19 @@ from databases.engines import registry
 from databases.engines.option_fields import OptionField
 from databases.hooks import DEFAULT_TIMEOUT_S, MAX_COMMANDS, MAX_LENGTH, MAX_TIMEOUT_S, MAX_WORDS, Hooks
 from databases.masking_api import Masking
-from databases.models import CatchUp, Compression, Database, Encryption, Policy, ScheduledType, make_database_id
+from databases.models import (
+    CatchUp,
+    Compression,
+    Database,
+    Encryption,
+    Policy,
+    ScheduledType,
+    Sensitivity,
+    make_database_id,
+    own_sensitivity,
+)
 from databases.schedule import INHERIT, next_runs, schedule_fault, sentence, timezone_fault
-from databases.selectors import next_runs_of, retention_of, schedule_of, sentence_of, site_policy
+from databases.selectors import next_runs_of, retention_of, schedule_of, sensitivity_of, sentence_of, site_policy
 from databases.services.check import check_database, read_inventory
 from databases.services.delete import delete_database
 from databases.services.save import save_database
@@ -103,6 +113,7 @@ class EffectiveSerializer(serializers.Serializer[Any]):
     keep_weekly = serializers.IntegerField()
     keep_monthly = serializers.IntegerField()
     keep_yearly = serializers.IntegerField()
+    anomalies = serializers.ChoiceField(choices=Sensitivity.choices)
     encryption_recipients = serializers.ListField(child=serializers.CharField())
 
 
@@ -158,6 +169,11 @@ class DatabaseSerializer(StrictSerializer):
     keep_weekly = _keep()
     keep_monthly = _keep()
     keep_yearly = _keep()
+    anomalies = serializers.ChoiceField(
+        choices=own_sensitivity(),
+        required=False,
+        help_text="From how large a change on a backup is marked as unlike those before it.",
+    )
     compression = serializers.ChoiceField(choices=Compression.choices, required=False)
     compression_level = serializers.IntegerField(min_value=1, max_value=19, allow_null=True, required=False)
     encryption = serializers.ChoiceField(choices=Encryption.choices, required=False)
@@ -225,6 +241,7 @@ class DatabaseSerializer(StrictSerializer):
         return {
             "schedule": schedule_of(database, self.policy),
             **retention_of(database, self.policy),
+            "anomalies": sensitivity_of(database, self.policy),
             "encryption_recipients": list(recipients) if encrypted else [],
         }
 

@@ -6,7 +6,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from databases.api import MAX_KEEP, ScheduleField
-from databases.models import Compression, Policy
+from databases.models import Compression, Policy, Sensitivity
 from databases.schedule import crons, sentence
 from databases.selectors import site_policy
 from databases.services.save_policy import save_policy
@@ -62,6 +62,11 @@ class PolicySerializer(StrictSerializer):
     failed_days = _number("Forget failed and cancelled backups after this many days.")
     verify_within_days = _number("Read every copy again within so many days.")
     drill_within_days = _number("Tell of a Database that has no backup proven within so many days.")
+    anomalies = serializers.ChoiceField(
+        choices=Sensitivity.choices,
+        required=False,
+        help_text="From how large a change on a backup is marked as unlike those before it.",
+    )
     compression = serializers.ChoiceField(choices=Compression.choices, required=False)
     managed = serializers.BooleanField(read_only=True, help_text="It comes from the configuration file.")
     updated_at = serializers.DateTimeField(read_only=True, allow_null=True, help_text="Null before it was ever set.")

@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from backups.api import serializers
+from backups.api.anomalies import AnomalyOfBackup
 from backups.api.approvals import ApprovalSerializer, waiting
 from backups.api.common import DETAIL_ACTION, accepted, cancelled, database_of, invalid, user_of
 from backups.api.copies import AT, CopiesOfBackup, asked_destination
@@ -56,7 +57,9 @@ RESTORING = PolymorphicProxySerializer(
 )
 
 
-class BackupViewSet(RoleOfActions, HasLog, mixins.ListModelMixin, mixins.RetrieveModelMixin, CopiesOfBackup):
+class BackupViewSet(
+    RoleOfActions, HasLog, mixins.ListModelMixin, mixins.RetrieveModelMixin, CopiesOfBackup, AnomalyOfBackup
+):
     """Backups: runs that produced, or failed to produce, one artefact."""
 
     queryset = backups_with_copies()
@@ -67,7 +70,7 @@ class BackupViewSet(RoleOfActions, HasLog, mixins.ListModelMixin, mixins.Retriev
     ordering_fields = ("created_at", "started_at", "finished_at", "size", "original_size", "status", "database_name")
     ordering = ("-created_at",)
     runs = ("create", "cancel", "verify", "restore", "drill", "copies")
-    roles = dict.fromkeys((*runs, "change_copy", "delete_copy", "download", "download_link"), Role.OPERATOR)
+    roles = dict.fromkeys((*runs, "change_copy", "delete_copy", "download", "download_link", "anomaly"), Role.OPERATOR)
     starts_job = frozenset({"create", "verify", "restore", "drill", "copies"})
 
     include_roles = {"data": Role.OPERATOR}

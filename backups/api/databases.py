@@ -74,6 +74,11 @@ class DatabaseSerializer(base.DatabaseSerializer):
     last_backup = serializers.SerializerMethodField()
     last_completed_at = serializers.DateTimeField(read_only=True, allow_null=True)
     last_proven_at = serializers.DateTimeField(read_only=True, allow_null=True)
+    held_by = serializers.CharField(
+        read_only=True,
+        allow_null=True,
+        help_text="A backup that is unlike those before it: nothing is pruned until somebody has looked at it.",
+    )
 
     def validate(self, given: dict[str, Any]) -> dict[str, Any]:
         """What was read can be sent back: both are taken where they say the same."""

@@ -7,7 +7,7 @@ import django_filters
 from django.core.exceptions import ValidationError
 from django_filters.fields import IsoDateTimeField
 
-from backups.models import Backup, CopyJob, Restore, Verification
+from backups.models import Anomaly, Backup, CopyJob, Restore, Verification
 from jobs.models import Status
 
 
@@ -46,6 +46,7 @@ class BackupFilters(RunFilters):
     type = AnyOf(choices=Backup.Type.choices)
     trigger = AnyOf(choices=Backup.Trigger.choices)
     collection = django_filters.CharFilter()
+    anomaly = AnyOf(field_name="anomaly__state", choices=Anomaly.State.choices, help_text="Unlike those before it.")
     parent = django_filters.CharFilter(field_name="parent_id", help_text="What builds on this backup.")
 
     class Meta:

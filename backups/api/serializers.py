@@ -5,6 +5,7 @@ from typing import Any, ClassVar, cast
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from backups.api.anomalies import AnomalySerializer
 from backups.api.common import destination_of
 from backups.models import Backup, Copy, Destination, Verification
 from backups.pipeline.keys import valid_identity
@@ -59,12 +60,18 @@ class BackupSerializer(JobSerializer):
     compression = serializers.ChoiceField(choices=Compression.choices, read_only=True)
     encryption = serializers.ChoiceField(choices=Encryption.choices, read_only=True)
     path = serializers.SerializerMethodField(help_text="Key of its first copy.")
+    anomaly = serializers.SerializerMethodField(help_text="null for one that is like those before it.")
     copies = CopySerializer(many=True, read_only=True)
     expires_at = serializers.DateTimeField(read_only=True, allow_null=True)
     server_version = serializers.CharField(read_only=True)
     tool_version = serializers.CharField(read_only=True)
     verified_at = serializers.DateTimeField(read_only=True, allow_null=True)
     proven_at = serializers.DateTimeField(read_only=True, allow_null=True)
+
+    @extend_schema_field(AnomalySerializer(allow_null=True))
+    def get_anomaly(self, backup: Backup) -> dict[str, Any] | None:
+        mark = getattr(backup, "anomaly", None)
+        return dict(AnomalySerializer(mark).data) if mark is not None else None
 
     @extend_schema_field({"type": "string", "nullable": True})
     def get_path(self, backup: Backup) -> str | None:

@@ -29,13 +29,13 @@ from packages.services.save_policy import save_package_policy
 POLICY_FIELDS = (
     *("schedule", "jitter_s", "paused", "blackouts", "failed_days", "compression"),
     *("retention_days", "max_backups", "keep_daily", "keep_weekly", "keep_monthly", "keep_yearly"),
-    *("verify_within_days", "drill_within_days"),
+    *("verify_within_days", "drill_within_days", "anomalies"),
 )
 PACKAGE_FIELDS = ("schedule", "timezone", "compression", "retention_days", "max_packages", "on_missing")
 DATABASE_FIELDS = (
     *("host", "port", "username", "database_name", "enabled", "scheduled_type", "catch_up", "compression_level"),
     *("retention_days", "max_backups", "keep_daily", "keep_weekly", "keep_monthly", "keep_yearly"),
-    *("package", "queue", "hooks", "schedule", "compression", "encryption_recipients"),
+    *("anomalies", "package", "queue", "hooks", "schedule", "compression", "encryption_recipients"),
 )
 STORAGE_FIELDS = (
     *("path", "bucket", "prefix", "endpoint_url", "region", "access_key", "ca", "storage_class", "kms_key_id", "queue"),

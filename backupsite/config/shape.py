@@ -14,7 +14,7 @@ from backupsite.config.reading import Document, Expanded, Fault
 from databases.blackouts import DAYS
 from databases.engines import registry
 from databases.engines.option_fields import OptionField
-from databases.models import CatchUp, Compression, Encryption, MaskingRule, ScheduledType
+from databases.models import CatchUp, Compression, Encryption, MaskingRule, ScheduledType, Sensitivity, own_sensitivity
 from exports.models import Source
 from exports.sources import registry as sources
 from packages.models import Compression as PackageCompression
@@ -91,6 +91,7 @@ def _global() -> dict[str, Schema]:
         "failed_days": COUNT,
         "verify_within_days": COUNT,
         "drill_within_days": COUNT,
+        "anomalies": _one_of(Sensitivity.values),
         "max_parallel_jobs": {"type": "integer", "minimum": 1, "maximum": 1000},
     }
 
@@ -133,6 +134,7 @@ def _database() -> Schema:
                 "scheduled_type": _one_of(ScheduledType.values),
                 "catch_up": _one_of(CatchUp.values),
                 **dict.fromkeys(KEEPS, COUNT_OR_NULL),
+                "anomalies": _one_of(name for name, _ in own_sensitivity()),
                 "compression": _one_of(Compression.values),
                 "compression_level": {"type": ["integer", "null"], "minimum": 1, "maximum": 19},
                 "encryption": _one_of(Encryption.values),

@@ -19,6 +19,7 @@ from kombu import Exchange, Queue
 from kombu.exceptions import OperationalError
 from kombu.simple import SimpleQueue
 
+from backups.anomaly_selectors import marks_holding
 from backups.destinations import check_destination
 from backups.models import Backup, Destination, Overdue
 from backups.services.protect_self import SELF_ID
@@ -234,6 +235,16 @@ def channels() -> Found:
             yield OK, f"{target.pk}: {'takes messages' if target.last_ok_at else 'not used yet'}", ""
 
 
+def anomalies() -> Found:
+    marks = list(marks_holding())
+    for mark in marks:
+        since = f"{mark.found_at:%Y-%m-%d %H:%M} UTC"
+        told = f"{mark.database_id}: {mark.pk} is unlike those before it since {since}; nothing is pruned"
+        yield WARN, told, "Look at it, and say whether it is right or wrong."
+    if not marks:
+        yield OK, "no backup is unlike those before it", ""
+
+
 CHECKS: dict[str, Callable[[], Found]] = {
     "database": database,
     "tools": tools,
@@ -247,5 +258,6 @@ CHECKS: dict[str, Callable[[], Found]] = {
     "hooks": hooks,
     "destinations": destinations,
     "recovery": recovery,
+    "anomalies": anomalies,
     "channels": channels,
 }

@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.translation import gettext_lazy
 
 from databases.admin import hooks
 from databases.admin.options import FIRST, option_field
@@ -12,7 +13,15 @@ from databases.admin.paste import NAME as PASTED
 from databases.admin.paste import paste_fields, spread
 from databases.engines import registry
 from databases.engines.base import Connection
-from databases.models import CatchUp, Compression, Database, Encryption, ScheduledType, default_encryption
+from databases.models import (
+    CatchUp,
+    Compression,
+    Database,
+    Encryption,
+    ScheduledType,
+    default_encryption,
+    own_sensitivity,
+)
 from databases.schedule import INHERIT, crons
 from jobs.admin.forms import KEEP, LinesField, PageForm, SecretField, Section
 
@@ -33,7 +42,18 @@ KEEP_FIELDS = ("retention_days", "max_backups", "keep_daily", "keep_weekly", "ke
 ENCRYPTION = ("encryption", "encryption_recipients")
 CONNECTION = ("host", "port", "database_name", "username")
 WHEN = ("enabled", "schedule", "times", "timezone", "scheduled_type", "catch_up")
-PLAIN = ("name", *CONNECTION, "enabled", "timezone", "scheduled_type", "catch_up", "compression", "package", "queue")
+PLAIN = (
+    "name",
+    *CONNECTION,
+    "enabled",
+    "timezone",
+    "scheduled_type",
+    "catch_up",
+    "anomalies",
+    "compression",
+    "package",
+    "queue",
+)
 
 
 class DatabaseForm(PageForm):
@@ -76,6 +96,14 @@ class DatabaseForm(PageForm):
     keep_weekly = forms.IntegerField(min_value=0, required=False, label="Weekly")
     keep_monthly = forms.IntegerField(min_value=0, required=False, label="Monthly")
     keep_yearly = forms.IntegerField(min_value=0, required=False, label="Yearly")
+    anomalies = forms.TypedChoiceField(
+        choices=own_sensitivity,
+        initial=INHERIT,
+        required=False,
+        empty_value=INHERIT,
+        label=gettext_lazy("Unlike those before"),
+        help_text=Database._meta.get_field("anomalies").help_text,
+    )
     compression = forms.ChoiceField(choices=Compression.choices, initial=Compression.ZSTD)
     compression_level = forms.IntegerField(
         required=False, min_value=1, max_value=19, label="Level", help_text="Empty: the compression's default."
@@ -147,7 +175,7 @@ class DatabaseForm(PageForm):
             (heading, "", ("name", "id", PASTED, *CONNECTION, "password")),
             (f"{engine.label} options", "", tuple(self.options)),
             ("When", "", WHEN),
-            ("How long", KEEPING, KEEP_FIELDS),
+            ("How long", KEEPING, (*KEEP_FIELDS, "anomalies")),
             ("Where and how", "", ("destination", "compression", "compression_level", *ENCRYPTION, "package", "queue")),
             ("Hooks", hooks.ABOUT, hooks.NAMES),
         )

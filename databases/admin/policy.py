@@ -10,9 +10,10 @@ from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern
+from django.utils.translation import gettext_lazy
 
 from databases.blackouts import DAYS
-from databases.models import Compression, Database, Policy
+from databases.models import Compression, Database, Policy, Sensitivity
 from databases.schedule import INHERIT, crons, sentence
 from databases.selectors import LIMITS, TIERS, site_policy
 from databases.services.save_policy import save_policy
@@ -30,7 +31,8 @@ LABELS = {
 }
 PROOF = {"verify_within_days": "Days to read all copies again", "drill_within_days": "Days to prove every Database"}
 PROVING = "Every stored copy is read again in the background; what is not proven by a drill in time is told. 0 is off."
-HELP = {column.name: str(column.help_text) for column in Policy._meta.concrete_fields}
+UNLIKE = gettext_lazy("Unlike those before")
+HELP = {column.name: column.help_text for column in Policy._meta.concrete_fields}
 KEEPING = (
     "A completed backup past one of the first two goes, unless a tier, a lock or a proof keeps it. 0 is off. "
     "The last good backup always stays, and nothing goes while newer ones only fail."
@@ -73,12 +75,13 @@ class PolicyForm(PageForm):
         " UTC and every day unless said.",
     )
     paused = forms.BooleanField(required=False, label="Paused", help_text="No schedule starts a backup at all.")
+    anomalies = forms.ChoiceField(choices=Sensitivity.choices, label=UNLIKE, help_text=HELP["anomalies"])
     compression = forms.ChoiceField(choices=Compression.choices)
 
     shown_at = {"schedule": "times"}
 
     def __init__(self, *args: Any, policy: Policy, **kwargs: Any) -> None:
-        names = (*LABELS, *PROOF, "jitter_s", "blackouts", "paused", "compression")
+        names = (*LABELS, *PROOF, "jitter_s", "blackouts", "paused", "compression", "anomalies")
         kwargs["initial"] = {**{name: getattr(policy, name) for name in names}, "times": crons(policy.schedule)}
         super().__init__(*args, **kwargs)
         for name, label in (LABELS | PROOF).items():
@@ -86,7 +89,7 @@ class PolicyForm(PageForm):
         self.sections: tuple[Section, ...] = (
             ("When", "", ("times", "jitter_s", "blackouts", "paused")),
             ("How long", KEEPING, tuple(LABELS)),
-            ("Proof", PROVING, tuple(PROOF)),
+            ("Proof", PROVING, (*PROOF, "anomalies")),
             ("How", "", ("compression",)),
         )
 
@@ -124,6 +127,7 @@ class PolicyAdmin(PageAdmin):
             "windows": [_line(window) for window in obj.blackouts],
             "limits": _with_users(obj),
             "proof": [{"label": label, "value": getattr(obj, name)} for name, label in PROOF.items()],
+            "anomalies": {"label": UNLIKE, "value": obj.get_anomalies_display()},
             "scheduled": Database.objects.filter(schedule=INHERIT).count(),
             "databases": Database.objects.count(),
             "edit_url": self.address(obj, "edit"),
