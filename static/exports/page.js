@@ -35,7 +35,7 @@ async function signed(method, path, content) {
 async function answered(response) {
   const text = await response.text();
   const content = text ? JSON.parse(text) : null;
-  if (!response.ok) throw Object.assign(new Error(content?.detail ?? response.statusText), { status: response.status });
+  if (!response.ok) throw new Error(content?.detail ?? response.statusText);
   return content;
 }
 
@@ -118,6 +118,7 @@ async function watch() {
   clearTimeout(timer);
   try {
     const found = await answered(await fetch(page.dataset.jobs, { credentials: "same-origin" }));
+    if (!found.pubkey) return signedOut();
     shown("welcome", false);
     shown("signed-in", true);
     document.getElementById("pubkey").textContent = found.pubkey;
@@ -125,7 +126,6 @@ async function watch() {
     const moving = found.jobs.some((job) => OPEN.includes(job.status));
     timer = setTimeout(watch, moving && !document.hidden ? EVERY_MS : 15 * EVERY_MS);
   } catch (error) {
-    if (error.status === 401) return signedOut();
     tell(error);
     timer = setTimeout(watch, 15 * EVERY_MS);
   }
