@@ -15,6 +15,7 @@ import psutil
 
 from demo.client import Client
 from demo.site import Site, running_site
+from tests.prepared import QUICK, prepare
 from tests.servers.postgres import PostgresServer
 from tests.servers.process import free_port
 from tests.servers.s3 import S3Server
@@ -55,6 +56,7 @@ class Live:
             "BACKUPSITE_LEASE": str(LEASE_S),
             "BACKUPSITE_SWEEP_INTERVAL": str(SWEEP_S),
             "TMPDIR": str(self.temporary),
+            **QUICK,
             **settings,
         }
         self._running = ExitStack()
@@ -62,6 +64,7 @@ class Live:
         self.client: Client
 
     def start(self) -> None:
+        prepare(self.data)
         self.site = self._running.enter_context(
             running_site(self.folder, pg_bin_dir=self.server.bin_dir, port=self._port, env=self._settings)
         )

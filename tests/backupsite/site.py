@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 
 from tests import live
+from tests.prepared import QUICK, prepare
 
 # A site of a test protects what the test protects, and not itself beside it.
 QUIET = {"BACKUPSITE_SELF_BACKUP": "false"}
@@ -27,7 +28,7 @@ MANAGE = str(ROOT / "manage.py")
 def environment(data_dir: Path, **values: str) -> dict[str, str]:
     """Nothing of the test run's own settings."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    return {**kept, "BACKUPSITE_DATA_DIR": str(data_dir), "PYTHONUNBUFFERED": "1", **QUIET, **values}
+    return {**kept, "BACKUPSITE_DATA_DIR": str(data_dir), "PYTHONUNBUFFERED": "1", **QUIET, **QUICK, **values}
 
 
 def manage(*argv: str, data_dir: Path, **values: str) -> "subprocess.CompletedProcess[str]":
@@ -88,7 +89,10 @@ class Site:
 
 
 @contextmanager
-def serving(data_dir: Path, *argv: str, **values: str) -> Iterator[Site]:
+def serving(data_dir: Path, *argv: str, from_nothing: bool = False, **values: str) -> Iterator[Site]:
+    """`manage.py serve` with these arguments. It finds its tables made, unless it shall start `from_nothing`."""
+    if not from_nothing and "DATABASE_URL" not in values:
+        prepare(data_dir)
     log = data_dir.parent / f"{data_dir.name}-{time.monotonic_ns()}.log"
     with log.open("wb") as file:
         process = subprocess.Popen(

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """One site for the tests that leave it running."""
-    with serving(tmp_path_factory.mktemp("site") / "data") as running:
+    with serving(tmp_path_factory.mktemp("site") / "data", from_nothing=True) as running:
         running.ready()
         until(lambda: running.get("/readyz")[0] == 200, what="readyz")
         yield running

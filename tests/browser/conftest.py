@@ -7,12 +7,15 @@ from playwright.sync_api import Page
 
 from demo.site import Site, running_site
 from tests.browser.site import browser, log_in
+from tests.prepared import QUICK, prepare
 from tests.servers.postgres import PostgresServer
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, postgres18: PostgresServer) -> Iterator[Site]:
-    with running_site(tmp_path_factory.mktemp("site"), pg_bin_dir=postgres18.bin_dir) as running:
+    folder = tmp_path_factory.mktemp("site")
+    prepare(folder / "data")
+    with running_site(folder, pg_bin_dir=postgres18.bin_dir, env=QUICK) as running:
         yield running
 
 

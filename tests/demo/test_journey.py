@@ -17,6 +17,7 @@ from demo.screen import WIDTH, Row, Screen
 from demo.service import Records
 from demo.site import Site, running_site
 from demo.stage import POSTGRES, Samples
+from tests.prepared import QUICK, prepare
 from tests.servers.fetch import postgres_bin
 
 pytestmark = pytest.mark.slow
@@ -45,7 +46,8 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         samples = Samples(screen, stack, folder, percent=2)
         samples.start()
         bin_dir = postgres_bin(POSTGRES)
-        site = stack.enter_context(running_site(folder, pg_bin_dir=bin_dir, env=samples.settings()))
+        prepare(folder / "data")
+        site = stack.enter_context(running_site(folder, pg_bin_dir=bin_dir, env={**QUICK, **samples.settings()}))
         samples.wait()
         rows = [row for sample in samples.samples for row in travel(screen, site, sample)]
         screen.table(rows)

@@ -15,6 +15,7 @@ from cryptography.fernet import Fernet
 
 from demo.client import ApiError, Client
 from tests.live import busy
+from tests.prepared import QUICK
 from tests.servers.fetch import REPOSITORY
 from tests.servers.postgres import PostgresServer
 from tests.servers.process import free_port, running
@@ -35,6 +36,7 @@ class Cluster:
         self.ports = (free_port(), free_port())
         self.shared = {
             "PATH": os.environ["PATH"],
+            **QUICK,
             "DATABASE_URL": database_url,
             "BROKER_URL": broker_url,
             "BACKUPSITE_SECRET_KEY": "s" * 60,

@@ -12,6 +12,7 @@ import yaml
 
 from demo.site import Site, running_site
 from tests.live import until
+from tests.prepared import QUICK, prepare
 from tests.servers.fetch import prometheus_program
 from tests.servers.postgres import PostgresServer
 from tests.servers.process import answers, free_port, running
@@ -57,7 +58,8 @@ def test_prometheus_scrapes_what_was_backed_up(
     server = postgres(18)
     name = fresh_database(server)
     port = free_port()
-    env = {"BACKUPSITE_METRICS_TOKEN": "scrape-me"}
+    env = {"BACKUPSITE_METRICS_TOKEN": "scrape-me", **QUICK}
+    prepare(tmp_path / "data")
     with running_site(tmp_path, pg_bin_dir=server.bin_dir, env=env) as site:
         client = site.login()
         connection = {"host": server.host, "port": server.port, "username": server.user, "password": server.password}

@@ -23,6 +23,7 @@ from jobs.models import Status
 from tests import room
 from tests.databases.engines.s3_bucket.buckets import content_of, fill
 from tests.live import until
+from tests.prepared import QUICK, prepare
 from tests.room import register_bucket, register_service, restore_into, s3_destination
 from tests.servers.postgres import PostgresServer
 from tests.servers.records import RecordsServer, sample
@@ -45,7 +46,8 @@ def server(postgres: Callable[[int], PostgresServer]) -> PostgresServer:
 @contextmanager
 def site(folder: Path, server: PostgresServer) -> Iterator[tuple[Site, Client]]:
     folder.mkdir(exist_ok=True)
-    env = {"BACKUPSITE_SELF_BACKUP": "true", "BACKUPSITE_LEASE": "6", "BACKUPSITE_SWEEP_INTERVAL": "1"}
+    prepare(folder / "data")
+    env = {**QUICK, "BACKUPSITE_SELF_BACKUP": "true", "BACKUPSITE_LEASE": "6", "BACKUPSITE_SWEEP_INTERVAL": "1"}
     with running_site(folder, pg_bin_dir=server.bin_dir, env=env) as found:
         yield found, found.login()
 

@@ -11,6 +11,7 @@ import pytest
 from demo.client import Client
 from demo.site import Site, running_site
 from tests.live import until
+from tests.prepared import QUICK, prepare
 from tests.servers.postgres import PostgresServer
 from tests.servers.process import ServerError
 from tests.servers.s3 import S3Server
@@ -39,7 +40,8 @@ def application(
 @contextmanager
 def serving(folder: Path, application: dict[str, str], **env: str) -> Iterator[tuple[Site, Client]]:
     given = {name: text for name, text in application.items() if name != "PG_BIN"}
-    with running_site(folder, pg_bin_dir=Path(application["PG_BIN"]), env={**given, **env}) as site:
+    prepare(folder / "data")
+    with running_site(folder, pg_bin_dir=Path(application["PG_BIN"]), env={**QUICK, **given, **env}) as site:
         yield site, site.login()
 
 

@@ -1,0 +1,34 @@
+"""The tables of a new site, made once in a test run: from nothing they take a site five seconds of processor time."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.servers.fetch import REPOSITORY, locked
+
+QUICK = {"DJANGO_SETTINGS_MODULE": "tests.served"}
+
+
+def prepare(data: Path) -> None:
+    """Puts empty tables into a data folder without any. The site makes everything else when it starts."""
+    database = data / "backupsite.sqlite3"
+    if not database.exists():
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        shutil.copy(_template(), database)
+
+
+def _template() -> Path:
+    room = Path(os.environ["BACKUPSITE_TEST_ROOM"])
+    folder = room / "template"
+    with locked(room / "template.lock"):
+        if not folder.exists():
+            making = folder.with_suffix(".new")
+            subprocess.run(
+                [sys.executable, str(REPOSITORY / "manage.py"), "migrate", "-v", "0"],
+                env={"PATH": os.environ["PATH"], "BACKUPSITE_DATA_DIR": str(making)},
+                check=True,
+            )
+            making.rename(folder)
+    return folder / "backupsite.sqlite3"
