@@ -3,151 +3,309 @@
 import django.core.validators
 import django.db.models.deletion
 import django.utils.timezone
-import exports.models
-import jobs.fields
 from django.conf import settings
 from django.db import migrations, models
 
+import exports.models
+import jobs.fields
+
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('backups', '0013_anomalies'),
+        ("backups", "0013_anomalies"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='SeenEvent',
+            name="SeenEvent",
             fields=[
-                ('id', models.CharField(max_length=64, primary_key=True, serialize=False)),
-                ('ends_at', models.DateTimeField(db_index=True)),
+                ("id", models.CharField(max_length=64, primary_key=True, serialize=False)),
+                ("ends_at", models.DateTimeField(db_index=True)),
             ],
         ),
         migrations.CreateModel(
-            name='Source',
+            name="Source",
             fields=[
-                ('id', models.CharField(max_length=63, primary_key=True, serialize=False, validators=[django.core.validators.RegexValidator('^[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?$', "Use 1 to 63 lower-case letters, digits, '-' and '_', beginning and ending with a letter or digit.")])),
-                ('name', models.CharField(max_length=200)),
-                ('kind', models.CharField(choices=[('nostr', 'Nostr relays'), ('http', 'HTTP service')], max_length=10)),
-                ('enabled', models.BooleanField(default=True)),
-                ('username', models.CharField(blank=True, max_length=255)),
-                ('options', models.JSONField(blank=True, default=dict)),
-                ('secrets', jobs.fields.EncryptedJSONField(default=dict, editable=False)),
-                ('secret_names', models.JSONField(default=list, editable=False)),
-                ('managed', models.BooleanField(default=False, editable=False)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
+                (
+                    "id",
+                    models.CharField(
+                        max_length=63,
+                        primary_key=True,
+                        serialize=False,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?$",
+                                "Use 1 to 63 lower-case letters, digits, '-' and '_', beginning and ending with a letter or digit.",
+                            )
+                        ],
+                    ),
+                ),
+                ("name", models.CharField(max_length=200)),
+                (
+                    "kind",
+                    models.CharField(choices=[("nostr", "Nostr relays"), ("http", "HTTP service")], max_length=10),
+                ),
+                ("enabled", models.BooleanField(default=True)),
+                ("username", models.CharField(blank=True, max_length=255)),
+                ("options", models.JSONField(blank=True, default=dict)),
+                ("secrets", jobs.fields.EncryptedJSONField(default=dict, editable=False)),
+                ("secret_names", models.JSONField(default=list, editable=False)),
+                ("managed", models.BooleanField(default=False, editable=False)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
             ],
             options={
-                'ordering': ['id'],
+                "ordering": ["id"],
             },
         ),
         migrations.CreateModel(
-            name='Export',
+            name="Export",
             fields=[
-                ('status', models.CharField(choices=[('scheduled', 'scheduled'), ('pending', 'pending'), ('in_progress', 'in progress'), ('completed', 'completed'), ('failed', 'failed'), ('cancelled', 'cancelled'), ('expired', 'expired'), ('deleting', 'deleting')], db_index=True, default='pending', max_length=12)),
-                ('attempt', models.PositiveSmallIntegerField(default=0)),
-                ('max_attempts', models.PositiveSmallIntegerField(default=1)),
-                ('queue', models.CharField(blank=True, max_length=63)),
-                ('scheduled_at', models.DateTimeField(blank=True, null=True)),
-                ('created_at', models.DateTimeField(db_index=True, default=django.utils.timezone.now)),
-                ('started_at', models.DateTimeField(blank=True, null=True)),
-                ('finished_at', models.DateTimeField(blank=True, null=True)),
-                ('lease_token', models.UUIDField(blank=True, editable=False, null=True)),
-                ('lease_expires_at', models.DateTimeField(blank=True, editable=False, null=True)),
-                ('worker', models.CharField(blank=True, editable=False, max_length=255)),
-                ('cancel_requested', models.BooleanField(default=False)),
-                ('phase', models.CharField(blank=True, max_length=20)),
-                ('bytes_done', models.BigIntegerField(default=0)),
-                ('bytes_total_estimate', models.BigIntegerField(blank=True, null=True)),
-                ('bytes_per_s', models.BigIntegerField(default=0)),
-                ('error_code', models.CharField(blank=True, max_length=63)),
-                ('error_message', models.TextField(blank=True)),
-                ('error_hint', models.TextField(blank=True)),
-                ('id', models.CharField(default=exports.models.make_export_id, editable=False, max_length=40, primary_key=True, serialize=False)),
-                ('pubkey', models.CharField(max_length=64)),
-                ('type', models.CharField(choices=[('full', 'full'), ('incremental', 'incremental'), ('selective', 'selective')], default='full', max_length=11)),
-                ('select', models.JSONField(blank=True, default=list)),
-                ('recipients', models.JSONField(blank=True, default=list)),
-                ('metadata', models.JSONField(blank=True, default=dict)),
-                ('size', models.BigIntegerField(blank=True, null=True)),
-                ('original_size', models.BigIntegerField(blank=True, null=True)),
-                ('file_count', models.PositiveIntegerField(blank=True, null=True)),
-                ('sha256', models.CharField(blank=True, max_length=64)),
-                ('manifest', models.JSONField(blank=True, default=dict)),
-                ('expires_at', models.DateTimeField(blank=True, db_index=True, null=True)),
-                ('parent', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='children', to='exports.export')),
-                ('requested_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("scheduled", "scheduled"),
+                            ("pending", "pending"),
+                            ("in_progress", "in progress"),
+                            ("completed", "completed"),
+                            ("failed", "failed"),
+                            ("cancelled", "cancelled"),
+                            ("expired", "expired"),
+                            ("deleting", "deleting"),
+                        ],
+                        db_index=True,
+                        default="pending",
+                        max_length=12,
+                    ),
+                ),
+                ("attempt", models.PositiveSmallIntegerField(default=0)),
+                ("max_attempts", models.PositiveSmallIntegerField(default=1)),
+                ("queue", models.CharField(blank=True, max_length=63)),
+                ("scheduled_at", models.DateTimeField(blank=True, null=True)),
+                ("created_at", models.DateTimeField(db_index=True, default=django.utils.timezone.now)),
+                ("started_at", models.DateTimeField(blank=True, null=True)),
+                ("finished_at", models.DateTimeField(blank=True, null=True)),
+                ("lease_token", models.UUIDField(blank=True, editable=False, null=True)),
+                ("lease_expires_at", models.DateTimeField(blank=True, editable=False, null=True)),
+                ("worker", models.CharField(blank=True, editable=False, max_length=255)),
+                ("cancel_requested", models.BooleanField(default=False)),
+                ("phase", models.CharField(blank=True, max_length=20)),
+                ("bytes_done", models.BigIntegerField(default=0)),
+                ("bytes_total_estimate", models.BigIntegerField(blank=True, null=True)),
+                ("bytes_per_s", models.BigIntegerField(default=0)),
+                ("error_code", models.CharField(blank=True, max_length=63)),
+                ("error_message", models.TextField(blank=True)),
+                ("error_hint", models.TextField(blank=True)),
+                (
+                    "id",
+                    models.CharField(
+                        default=exports.models.make_export_id,
+                        editable=False,
+                        max_length=40,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("pubkey", models.CharField(max_length=64)),
+                (
+                    "type",
+                    models.CharField(
+                        choices=[("full", "full"), ("incremental", "incremental"), ("selective", "selective")],
+                        default="full",
+                        max_length=11,
+                    ),
+                ),
+                ("select", models.JSONField(blank=True, default=list)),
+                ("recipients", models.JSONField(blank=True, default=list)),
+                ("metadata", models.JSONField(blank=True, default=dict)),
+                ("size", models.BigIntegerField(blank=True, null=True)),
+                ("original_size", models.BigIntegerField(blank=True, null=True)),
+                ("file_count", models.PositiveIntegerField(blank=True, null=True)),
+                ("sha256", models.CharField(blank=True, max_length=64)),
+                ("manifest", models.JSONField(blank=True, default=dict)),
+                ("expires_at", models.DateTimeField(blank=True, db_index=True, null=True)),
+                (
+                    "parent",
+                    models.ForeignKey(
+                        blank=True,
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="children",
+                        to="exports.export",
+                    ),
+                ),
+                (
+                    "requested_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-created_at', '-id'],
+                "ordering": ["-created_at", "-id"],
             },
         ),
         migrations.CreateModel(
-            name='ExportLink',
+            name="ExportLink",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('nonce', models.CharField(max_length=64)),
-                ('digest', models.CharField(max_length=64, unique=True)),
-                ('expires_at', models.DateTimeField()),
-                ('revoked_at', models.DateTimeField(blank=True, null=True)),
-                ('uses', models.PositiveIntegerField(default=0)),
-                ('last_used_at', models.DateTimeField(blank=True, null=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('export', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='links', to='exports.export')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("nonce", models.CharField(max_length=64)),
+                ("digest", models.CharField(max_length=64, unique=True)),
+                ("expires_at", models.DateTimeField()),
+                ("revoked_at", models.DateTimeField(blank=True, null=True)),
+                ("uses", models.PositiveIntegerField(default=0)),
+                ("last_used_at", models.DateTimeField(blank=True, null=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "export",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="links", to="exports.export"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='ExportObject',
+            name="ExportObject",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('attempt', models.PositiveSmallIntegerField()),
-                ('key', models.CharField(max_length=1024)),
-                ('upload_id', models.CharField(blank=True, max_length=1024)),
-                ('state', models.CharField(choices=[('writing', 'writing'), ('stored', 'stored'), ('deleting', 'deleting')], db_index=True, default='writing', max_length=8)),
-                ('readback', models.CharField(blank=True, choices=[('full', 'read again and compared'), ('checksum', "the store's own checksums")], max_length=8)),
-                ('error', models.TextField(blank=True)),
-                ('destination', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='backups.destination')),
-                ('export', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='objects_stored', to='exports.export')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("attempt", models.PositiveSmallIntegerField()),
+                ("key", models.CharField(max_length=1024)),
+                ("upload_id", models.CharField(blank=True, max_length=1024)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("writing", "writing"), ("stored", "stored"), ("deleting", "deleting")],
+                        db_index=True,
+                        default="writing",
+                        max_length=8,
+                    ),
+                ),
+                (
+                    "readback",
+                    models.CharField(
+                        blank=True,
+                        choices=[("full", "read again and compared"), ("checksum", "the store's own checksums")],
+                        max_length=8,
+                    ),
+                ),
+                ("error", models.TextField(blank=True)),
+                (
+                    "destination",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="backups.destination"
+                    ),
+                ),
+                (
+                    "export",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="objects_stored", to="exports.export"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='ExportPolicy',
+            name="ExportPolicy",
             fields=[
-                ('id', models.PositiveSmallIntegerField(default=1, editable=False, primary_key=True, serialize=False)),
-                ('enabled', models.BooleanField(default=True, help_text='Users may ask for exports.')),
-                ('creations_per_hour', models.PositiveIntegerField(default=10, help_text='Exports that one public key, and one client address, may ask for in an hour.', validators=[django.core.validators.MinValueValidator(1)])),
-                ('queries_per_quarter', models.PositiveIntegerField(default=100, help_text='Other requests of one public key, and of one client address, in 15 minutes.', validators=[django.core.validators.MinValueValidator(1)])),
-                ('max_open', models.PositiveIntegerField(default=3, help_text='Exports of one user that may wait or run at once.', validators=[django.core.validators.MinValueValidator(1)])),
-                ('max_bytes', models.BigIntegerField(default=5368709120, help_text='Stored bytes of all kept exports of one user, and plain bytes of a single one (0: no limit).', validators=[django.core.validators.MinValueValidator(0)])),
-                ('link_days', models.PositiveIntegerField(default=7, help_text='Days that a completed export can be fetched; then it is deleted.', validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(365)])),
-                ('kept_days', models.PositiveIntegerField(default=90, help_text='Forget ended exports, without their data, after so many days (0: never).')),
-                ('redirect_to_store', models.BooleanField(default=False, help_text='Send who fetches an export to the S3 store itself, by a link for one minute.')),
-                ('managed', models.BooleanField(default=False, editable=False)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('destination', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='backups.destination')),
+                ("id", models.PositiveSmallIntegerField(default=1, editable=False, primary_key=True, serialize=False)),
+                ("enabled", models.BooleanField(default=True, help_text="Users may ask for exports.")),
+                (
+                    "creations_per_hour",
+                    models.PositiveIntegerField(
+                        default=10,
+                        help_text="Exports that one public key, and one client address, may ask for in an hour.",
+                        validators=[django.core.validators.MinValueValidator(1)],
+                    ),
+                ),
+                (
+                    "queries_per_quarter",
+                    models.PositiveIntegerField(
+                        default=100,
+                        help_text="Other requests of one public key, and of one client address, in 15 minutes.",
+                        validators=[django.core.validators.MinValueValidator(1)],
+                    ),
+                ),
+                (
+                    "max_open",
+                    models.PositiveIntegerField(
+                        default=3,
+                        help_text="Exports of one user that may wait or run at once.",
+                        validators=[django.core.validators.MinValueValidator(1)],
+                    ),
+                ),
+                (
+                    "max_bytes",
+                    models.BigIntegerField(
+                        default=5368709120,
+                        help_text="Stored bytes of all kept exports of one user, and plain bytes of a single one (0: no limit).",
+                        validators=[django.core.validators.MinValueValidator(0)],
+                    ),
+                ),
+                (
+                    "link_days",
+                    models.PositiveIntegerField(
+                        default=7,
+                        help_text="Days that a completed export can be fetched; then it is deleted.",
+                        validators=[
+                            django.core.validators.MinValueValidator(1),
+                            django.core.validators.MaxValueValidator(365),
+                        ],
+                    ),
+                ),
+                (
+                    "kept_days",
+                    models.PositiveIntegerField(
+                        default=90, help_text="Forget ended exports, without their data, after so many days (0: never)."
+                    ),
+                ),
+                (
+                    "redirect_to_store",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Send who fetches an export to the S3 store itself, by a link for one minute.",
+                    ),
+                ),
+                ("managed", models.BooleanField(default=False, editable=False)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                (
+                    "destination",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="backups.destination",
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'export policy',
+                "verbose_name_plural": "export policy",
             },
         ),
         migrations.AddIndex(
-            model_name='export',
-            index=models.Index(fields=['-created_at', '-id'], name='exports_newest'),
+            model_name="export",
+            index=models.Index(fields=["-created_at", "-id"], name="exports_newest"),
         ),
         migrations.AddIndex(
-            model_name='export',
-            index=models.Index(fields=['pubkey', '-created_at', '-id'], name='exports_newest_of_user'),
+            model_name="export",
+            index=models.Index(fields=["pubkey", "-created_at", "-id"], name="exports_newest_of_user"),
         ),
         migrations.AddConstraint(
-            model_name='exportlink',
-            constraint=models.UniqueConstraint(condition=models.Q(('revoked_at', None)), fields=('export',), name='exports_one_link_at_a_time'),
+            model_name="exportlink",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("revoked_at", None)), fields=("export",), name="exports_one_link_at_a_time"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='exportobject',
-            constraint=models.UniqueConstraint(fields=('export', 'attempt'), name='exports_object_once_per_attempt'),
+            model_name="exportobject",
+            constraint=models.UniqueConstraint(fields=("export", "attempt"), name="exports_object_once_per_attempt"),
         ),
     ]

@@ -3,6 +3,9 @@
 A page is asked for by `until`, which includes its second: what came from that second before is known again. The end is
 an empty answer, never a short one: relays cap `limit` as they like. Each question asks for an earlier second than the
 one before, or is the last one about its second, so that no relay can keep us for ever.
+
+Some relays leave the seconds of `since` and `until` themselves out: since is asked for a second earlier, and a relay
+that does not repeat what it sent of a second is asked for one more.
 """
 
 import time
@@ -50,7 +53,7 @@ class Wanted:
         query: dict[str, Any] = {"authors": [self.pubkey], "until": until, "limit": limit}
         if self.kind is not None:
             query["kinds"] = [self.kind]
-        return query | ({"since": since} if since > 0 else {})
+        return query | ({"since": since - 1} if since > 0 else {})
 
 
 class Pages:
@@ -59,11 +62,15 @@ class Pages:
     def __init__(self, relay: Relay, wanted: Wanted, tally: Tally, rest: Callable[[float], None]) -> None:
         self._relay, self._wanted, self._tally, self._rest = relay, wanted, tally, rest
         self._fullest = 0
+        self._any = False
+        self._beyond = 0  # seconds to add to `until`
 
     def __iter__(self) -> Iterator[Event]:
         until, known = self._wanted.until, set[str]()
         while until >= self._wanted.since:
             page = self._page(self._wanted.since, until, self._wanted.page)
+            if known and not _repeats(page, known):
+                page = self._page_with_its_second(page, until, known)
             if not page:
                 return
             oldest = min(event.created_at for event in page)
@@ -78,16 +85,27 @@ class Pages:
             else:
                 until, known = until - 1, set()
 
+    def _page_with_its_second(self, page: list[Event], until: int, known: set[str]) -> list[Event]:
+        """What was sent of that second before is not in it: does the relay leave that second out?"""
+        if self._beyond:
+            return page
+        self._beyond = 1
+        with_it = self._page(self._wanted.since, until, self._wanted.page)
+        if _repeats(with_it, known):
+            return with_it
+        self._beyond = 0  # it was deleted meanwhile
+        return page
+
     def _crowd(self, page: list[Event], second: int) -> list[Event]:
         """A second that fills a page: asked for by itself, and for more of it."""
         all_of_it = self._page(second, second, self._wanted.page * MORE)
-        if len(all_of_it) <= len(page) and len(page) >= min(self._wanted.page, SUSPICIOUS):
+        no_more = len(all_of_it) <= len(page) and len(page) >= min(self._wanted.page, SUSPICIOUS)
+        if no_more or len(all_of_it) >= self._wanted.page * MORE:
             self._tally.crowded.append(second)
         return list({event.id: event for event in (*page, *all_of_it)}.values())
 
     def _page(self, since: int, until: int, limit: int) -> list[Event]:
-        query = self._wanted.query(since=since, until=until, limit=limit)
-        answer = self._ask(query, limit * MOST_TIMES)
+        answer = self._ask(self._wanted.query(since=since, until=until + self._beyond, limit=limit), limit * MOST_TIMES)
         found: dict[str, Event] = {}
         outside = later = 0
         for value in answer.values:
@@ -96,14 +114,15 @@ class Pages:
             if event is None:
                 self._tally.invalid += 1
             elif not since <= event.created_at <= until:
-                outside += 1
-                later += event.created_at > until
+                outside += event.created_at not in (since - 1, until + self._beyond)
+                later += event.created_at > until + self._beyond
             elif event.id in found:
                 self._tally.duplicate += 1
             else:
                 found[event.id] = event
         self._tally.outside += outside
-        _require_sense(answer, list(found.values()), outside=outside, later=later)
+        self._any = self._any or bool(found)
+        _require_sense(answer, list(found.values()), lies=not self._any and not outside, later=later)
         return list(found.values())
 
     def _true(self, value: Any) -> Event | None:
@@ -138,11 +157,15 @@ class Pages:
             )
 
 
-def _require_sense(answer: Answer, events: list[Event], *, outside: int, later: int) -> None:
+def _repeats(page: list[Event], known: set[str]) -> bool:
+    return any(event.id in known for event in page)
+
+
+def _require_sense(answer: Answer, events: list[Event], *, lies: bool, later: int) -> None:
     """An answer without anything that was asked for is an end only where there was nothing else in it either."""
     if not events and later:
         raise BackupError("It does not heed `until`: only its newest events could be read.", code="relay_lies")
-    if not events and answer.values and not outside:
+    if not events and answer.values and lies:
         raise BackupError("Nothing in its answer was an event that was asked for.", code="relay_lies")
     times = [event.created_at for event in events]
     if not answer.whole and (not events or times != sorted(times, reverse=True)):

@@ -14,7 +14,7 @@ from threading import Event as Flag
 from typing import Any
 
 from websockets.client import ClientProtocol
-from websockets.exceptions import InvalidStatus, WebSocketException
+from websockets.exceptions import InvalidStatus, ProtocolError, WebSocketException
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 from websockets.uri import WebSocketURI, parse_uri
@@ -108,8 +108,9 @@ class Wire:
         self._flush(deadline)
         while protocol.state is State.CONNECTING and protocol.handshake_exc is None:
             self._pull(deadline)
-        if protocol.handshake_exc is not None:
-            raise protocol.handshake_exc
+        fault = protocol.handshake_exc
+        if fault is not None:
+            raise fault if isinstance(fault, WebSocketException) else ProtocolError(type(fault).__name__)
 
     def _pull(self, deadline: float) -> None:
         """What has come, as messages. Raises OSError (TimeoutError too) and WebSocketException."""
@@ -123,8 +124,9 @@ class Wire:
         for event in self._protocol.events_received():
             if isinstance(event, Frame):
                 self._take(event)
-        if self._protocol.parser_exc is not None:
-            raise self._protocol.parser_exc
+        fault = self._protocol.parser_exc
+        if fault is not None and not isinstance(fault, EOFError):
+            raise fault if isinstance(fault, WebSocketException) else ProtocolError(type(fault).__name__)
         if not block or self._protocol.state is State.CLOSING:
             if self._messages:
                 return  # they were whole
