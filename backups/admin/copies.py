@@ -111,6 +111,7 @@ def _posted_copy(request: HttpRequest, backup: Backup) -> Copy:
 @admin.register(CopyJob)
 class CopyJobAdmin(RunAdmin):
     body_template = "backups/copy_body.html"
+    log_route = "api:copy-log"
     phases = (
         ("copy", gettext_lazy("Read, compare and store")),
         ("read_back", gettext_lazy("Read back and compare")),

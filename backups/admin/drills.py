@@ -23,6 +23,7 @@ from backups.services.wait_for_identity import give_identity
 from databases.models import Database
 from jobs.admin.pages import posted
 from jobs.roles import Role
+from jobs.selectors import phase_times
 from jobs.templatetags.backupsite import two_lines
 
 PHASES = (
@@ -43,6 +44,7 @@ GIVING = _(
 @admin.register(Drill)
 class DrillAdmin(RunAdmin):
     body_template = "backups/drill_body.html"
+    log_route = "api:drill-log"
     phases = PHASES
     list_display = ("what", "state", "backup_label", "asked", "took", "origin")
     list_filter = (DatabaseFilter, ("status", ChoicesCheckboxFilter), ("trigger", ChoicesCheckboxFilter))
@@ -72,6 +74,7 @@ class DrillAdmin(RunAdmin):
         return {
             **super().page_context(request, obj),
             "phases": _phases(obj.report),
+            "noted": bool(phase_times(obj)),
             "database_exists": Database.objects.filter(pk=obj.database_id).exists(),
             "report_url": self.address(obj, "report"),
             "identity_url": self.address(obj, "identity"),

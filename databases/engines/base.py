@@ -209,6 +209,7 @@ class Engine(ABC):
     unit: ClassVar[str] = "entry"  # what the manifest's counts count, in the singular: row, document, object
     Options: ClassVar[type]  # frozen dataclass; see `secret`
     connection_fields: ClassVar[frozenset[str]]  # which fields of Connection it uses
+    atomic: ClassVar[bool] = False  # a restore that fails leaves its target as it was
     merges: ClassVar[bool] = False  # a restore replaces what is in an item one by one: a prefix's keys, records
     needs_index: ClassVar[bool] = False  # whether its incrementals compare with the index of their parent
     default_port: ClassVar[int | None] = None  # what an empty port means

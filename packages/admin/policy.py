@@ -8,6 +8,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern
 from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from backups.models import Destination
 from databases.models import Database
@@ -19,34 +21,38 @@ from packages.selectors import package_policy
 from packages.services.save_policy import save_package_policy
 
 NAMES = ("timezone", "compression", "on_missing", "retention_days", "max_packages")
-KEEPING = "A completed package past either goes. 0 is off. The newest one always stays."
+KEEPING = _("A completed package past either goes. 0 is off. The newest one always stays.")
 
 
 class PackagePolicyForm(PageForm):
     shown_at = {"schedule": "times"}
     sections = (
-        ("When", "", ("times", "timezone")),
-        ("How long", KEEPING, ("retention_days", "max_packages")),
-        ("How", "", ("compression", "on_missing", "destination")),
+        (_("When"), "", ("times", "timezone")),
+        (_("How long"), KEEPING, ("retention_days", "max_packages")),
+        (_("How"), "", ("compression", "on_missing", "destination")),
     )
 
     times = LinesField(
-        label="Schedule",
-        help_text="Cron expressions, one a line: minute, hour, day of month, month, day of week. "
-        "Empty: packages are made on demand only.",
+        label=_("Schedule"),
+        help_text=_(
+            "Cron expressions, one a line: minute, hour, day of month, month, day of week. "
+            "Empty: packages are made on demand only."
+        ),
     )
-    timezone = forms.CharField(max_length=63, help_text="The times are meant in this IANA timezone.")
-    retention_days = forms.IntegerField(min_value=0, max_value=100_000, label="Days to keep")
-    max_packages = forms.IntegerField(min_value=0, max_value=100_000, label="Packages to keep")
-    compression = forms.ChoiceField(choices=Compression.choices, label="Format")
-    on_missing = forms.ChoiceField(choices=OnMissing.choices, label="Where a backup is missing")
+    timezone = forms.CharField(
+        max_length=63, label=_("Timezone"), help_text=_("The times are meant in this IANA timezone.")
+    )
+    retention_days = forms.IntegerField(min_value=0, max_value=100_000, label=_("Days to keep"))
+    max_packages = forms.IntegerField(min_value=0, max_value=100_000, label=_("Packages to keep"))
+    compression = forms.ChoiceField(choices=Compression.choices, label=_("Format"))
+    on_missing = forms.ChoiceField(choices=OnMissing.choices, label=_("Where a backup is missing"))
 
     def __init__(self, *args: Any, policy: PackagePolicy, **kwargs: Any) -> None:
         initial = {name: getattr(policy, name) for name in NAMES}
         kwargs["initial"] = {**initial, "times": crons(policy.schedule), "destination": policy.destination_id or ""}
         super().__init__(*args, **kwargs)
-        choices = [("", "The default"), *Destination.objects.values_list("pk", "name")]
-        self.fields["destination"] = forms.ChoiceField(required=False, choices=choices)
+        choices = [("", gettext("The default")), *Destination.objects.values_list("pk", "name")]
+        self.fields["destination"] = forms.ChoiceField(required=False, choices=choices, label=gettext("Destination"))
 
     def values(self) -> dict[str, Any]:
         values = dict(self.cleaned_data)
@@ -94,7 +100,7 @@ class PackagePolicyAdmin(PageAdmin):
             request,
             form=form,
             save=lambda: save_package_policy(values=form.values()),
-            title="Edit the policy of packages",
+            title=gettext("Edit the policy of packages"),
             existing=None if policy._state.adding else policy,
             back=self.address(policy),
         )

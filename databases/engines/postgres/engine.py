@@ -39,6 +39,7 @@ class PostgresEngine(Engine):
     connection_fields: ClassVar[frozenset[str]] = frozenset({"host", "port", "username", "password", "database_name"})
     default_port: ClassVar[int | None] = 5432
     tools_hint: ClassVar[str] = "Install postgresql-client, or name its folder in BACKUPSITE_PG_BIN_DIRS."
+    atomic: ClassVar[bool] = True
     supports: ClassVar[frozenset[str]] = frozenset({"full", "selective", "restore", "drill", "masking"})
 
     asker: Connection | None = None  # of a throw-away server: who answers assertions there

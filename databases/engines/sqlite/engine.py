@@ -39,6 +39,7 @@ class SqliteEngine(Engine):
     unit: ClassVar[str] = "row"
     Options: ClassVar[type] = SqliteOptions
     connection_fields: ClassVar[frozenset[str]] = frozenset()
+    atomic: ClassVar[bool] = True
     supports: ClassVar[frozenset[str]] = frozenset({"full", "restore", "drill"})
 
     options: SqliteOptions
