@@ -53,7 +53,7 @@ def site(folder: Path, server: PostgresServer) -> Iterator[tuple[Site, Client]]:
 
 
 def manage(folder: Path, *argv: str, ends_with: int = 0) -> str:
-    env = {"PATH": os.environ["PATH"], "BACKUPSITE_DATA_DIR": str(folder / "data"), "HOME": str(folder)}
+    env = {**QUICK, "PATH": os.environ["PATH"], "BACKUPSITE_DATA_DIR": str(folder / "data"), "HOME": str(folder)}
     command = [sys.executable, str(REPOSITORY / "manage.py"), *argv]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == ends_with, done.stdout + done.stderr
