@@ -5,7 +5,7 @@ Lists that are filtered by a standing use these same rows, so that a figure and 
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from backups.models import Anomaly, Backup, Copy
 from databases.models import Database, Policy
 from databases.schedule import INHERIT, crons
+from databases.upcoming import due_within
 from jobs.models import Status
 from notifications.models import Mute
 
@@ -27,7 +28,7 @@ FIELDS = ("pk", "name", "engine", "enabled", "timezone", "schedule", "built_in",
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """`good_at` is when the data of its newest restorable backup was taken; `newest` its newest ended run."""
+    """`good_at` is when its newest restorable backup began; `newest` its newest ended run; `crons` none while paused."""
 
     pk: str
     name: str
@@ -67,8 +68,16 @@ class Standing:
         return self.enabled and self.proven_at is not None
 
     @property
+    def due(self) -> bool:
+        """Whether its schedule starts a backup within 24 hours."""
+        return self.enabled and bool(due_within(self.crons, self.timezone, timezone.now()))
+
+    @property
     def failed_at(self) -> datetime | None:
-        return parse_datetime(self.newest["at"]) if self.newest and self.newest["at"] else None
+        if self.newest is None or not self.newest["at"]:
+            return None
+        at = parse_datetime(self.newest["at"])
+        return at if at is None or timezone.is_aware(at) else at.replace(tzinfo=UTC)  # SQLite keeps it without a zone
 
 
 STANDINGS: dict[str, tuple[Any, Callable[[Standing], bool]]] = {
@@ -80,6 +89,7 @@ STANDINGS: dict[str, tuple[Any, Callable[[Standing], bool]]] = {
     "proven": (_("proven by a drill"), lambda one: one.proven),
     "unproven": (_("never proven"), lambda one: one.enabled and not one.proven),
     "drill_overdue": (_("drill overdue"), lambda one: one.enabled and one.drill_overdue_since is not None),
+    "due": (_("due within 24 hours"), lambda one: one.due),
     "held": (_("an anomaly to look at"), lambda one: one.held),
     "muted": (_("muted"), lambda one: one.muted_until is not None),
     "disabled": (_("disabled"), lambda one: not one.enabled),
@@ -99,7 +109,7 @@ def standings(*, only: Iterable[str] | None = None) -> list[Standing]:
     good = restorable().filter(database=OuterRef("pk")).order_by("-finished_at")
     ended = of_database.filter(status__in=(Status.COMPLETED, Status.FAILED)).order_by("-created_at", "-pk")
     newest = JSONObject(
-        id="pk", status="status", at="finished_at", message="error_message", hint="error_hint", code="error_code"
+        id="pk", type="type", status="status", at="finished_at", message="error_message", hint="error_hint", code="error_code"
     )
     proven = of_database.filter(proven_at__isnull=False).order_by("-proven_at")
     mutes = Mute.objects.filter(database_id=OuterRef("pk"), until__gt=now).order_by("-until")
@@ -113,11 +123,12 @@ def standings(*, only: Iterable[str] | None = None) -> list[Standing]:
         overdue_since=F("overdue__since"),
         drill_overdue_since=F("drill_overdue__since"),
         site_schedule=Subquery(policy.values("schedule")[:1]),
+        site_paused=Subquery(policy.values("paused")[:1]),
     )
     if only is not None:
         rows = rows.filter(pk__in=list(only))
     names = (*FIELDS, "good_at", "last_proven_at", "newest", "muted_until", "held", "overdue_since")
-    return [_standing(row) for row in rows.values(*names, "drill_overdue_since", "site_schedule")]
+    return [_standing(row) for row in rows.values(*names, "drill_overdue_since", "site_schedule", "site_paused")]
 
 
 def ids_standing(name: str) -> list[str]:
@@ -135,8 +146,8 @@ def _standing(row: dict[str, Any]) -> Standing:
         enabled=row["enabled"],
         built_in=row["built_in"],
         timezone=row["timezone"],
-        crons=tuple(crons(schedule)),
-        drill_crons=tuple(crons(row["drill_plan__schedule"])),
+        crons=() if row["site_paused"] else tuple(crons(schedule)),
+        drill_crons=() if row["site_paused"] else tuple(crons(row["drill_plan__schedule"])),
         good_at=row["good_at"],
         proven_at=row["last_proven_at"],
         overdue_since=row["overdue_since"],

@@ -22,6 +22,7 @@ from backups.admin.drill_forms import DrillForm
 from backups.admin.filters import DatabaseFilter
 from backups.admin.restore_form import LabelForm, VerifyForm
 from backups.admin.restore_wizard import RestorePages
+from backups.admin.standing_filter import PeriodFilter
 from backups.anomaly_selectors import with_marks
 from backups.models import Backup, Copy, DrillPlan
 from backups.services.ask_approval import ask_to_delete_backup
@@ -64,6 +65,7 @@ class BackupAdmin(CopiesOfBackupPages, AnomalyOfBackupPages, RestorePages, JobAd
     list_display = ("what", "state", "asked", "stored", "took", "origin")
     list_filter = (
         DatabaseFilter,
+        PeriodFilter,
         ("status", ChoicesDropdownFilter),
         ("type", ChoicesDropdownFilter),
         ("trigger", ChoicesDropdownFilter),

@@ -3,14 +3,14 @@
 from django.contrib import admin
 from django.contrib.auth.models import Group, User
 
-from backupsite.admin import api_keys, recovery_kit, users
+from backupsite.admin import api_keys, dashboard, processes, recovery_kit, users
 
 HIDDEN_APPS = frozenset({"django_celery_beat", "token_blacklist"})
 
 
 def _hide() -> None:
     """Tables that other parts keep in step: changed by hand they would be changed back, or break."""
-    kept = (api_keys.ApiKeyAdmin, recovery_kit.KitAdmin, users.UserAdmin)
+    kept = (api_keys.ApiKeyAdmin, processes.ProcessAdmin, recovery_kit.KitAdmin, users.UserAdmin)
     for model, page in list(admin.site._registry.items()):
         if model._meta.app_label in HIDDEN_APPS or (model in (Group, User) and not isinstance(page, kept)):
             admin.site.unregister(model)
@@ -18,3 +18,4 @@ def _hide() -> None:
 
 _hide()
 admin.site.register(User, users.UserAdmin)
+admin.site.extra_urls = dashboard.routes

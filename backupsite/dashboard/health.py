@@ -53,7 +53,7 @@ def _processes() -> list[Chip]:
             "beat": _("Beat"),
             "sweeper": _("Sweeper"),
         }[name]
-        href = f"{reverse('admin:jobs_process_changelist')}?role__exact={name}"
+        href = f"{reverse('admin:jobs_process_changelist')}?role={name}"
         chips.append(Chip(name, tone, icon, text, distance(max(times, default=None)), href))
     return chips
 

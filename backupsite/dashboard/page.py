@@ -56,11 +56,15 @@ class Dashboard:
     steps: list[Step]
     fresh: bool  # nothing was ever backed up: only the steps are shown
 
+    @property
+    def steps_done(self) -> bool:
+        return all(step.done for step in self.steps)
+
 
 def read_dashboard(*, role: Role) -> Dashboard:
     now, policy, known, found = timezone.now(), site_policy(), standings(), places()
     chips = health(role=role, destinations=[place.destination for place in found])
-    due = upcoming([] if policy.paused else known, now=now)
+    due = upcoming(known, now=now)
     runs, recent = runs_by_day()
     amount = stored(found)
     mine = [one for one in known if not one.built_in]

@@ -71,6 +71,10 @@ class Now:
     drills: list[Run]
 
     @property
+    def more(self) -> int:
+        return self.total - len(self.runs)
+
+    @property
     def version(self) -> str:
         shown = [(run.pk, run.phase, run.bytes_done, run.cancel_requested, run.log) for run in self.runs]
         return hashlib.sha256(repr((shown, self.total)).encode()).hexdigest()[:16]

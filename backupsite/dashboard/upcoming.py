@@ -2,16 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
-from functools import lru_cache
+from datetime import datetime, timedelta
 from heapq import nsmallest
 
 from backups.standing import Standing
-from databases.schedule import SECOND, latest_runs, next_due, schedule_fault, timezone_fault
+from databases.schedule import next_due
+from databases.upcoming import AHEAD, cannot_be_followed, due_within
 
-AHEAD = timedelta(hours=24)
 NEXT = 6  # named; the others are counted
-A_DAY = 1441  # more due times than a day has minutes
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +45,7 @@ class Upcoming:
 
 
 def upcoming(standings: Iterable[Standing], *, now: datetime) -> Upcoming:
-    """Nothing of what is disabled. Where schedules are paused the caller has none to give."""
+    """Nothing of what is disabled, and nothing where schedules are paused."""
     due: list[tuple[datetime, int, bool]] = []
     known = [one for one in standings if one.enabled]
     databases = 0
@@ -68,31 +66,7 @@ def upcoming(standings: Iterable[Standing], *, now: datetime) -> Upcoming:
 def _later(standings: Iterable[Standing], now: datetime) -> Due | None:
     """The first due time of a backup after the coming 24 hours."""
     after = (now + AHEAD).replace(minute=0, second=0, microsecond=0)  # alike for an hour: it is remembered
-    followed = (one for one in standings if one.crons and not _fault(one.crons, one.timezone))
+    followed = (one for one in standings if one.crons and not cannot_be_followed(one.crons, one.timezone))
     due = ((at, one) for one in followed if (at := next_due(one.crons, one.timezone, after)) is not None)
     first = min(due, key=lambda pair: pair[0], default=None)
     return first and Due(first[0], first[1], False)
-
-
-def due_within(crons: tuple[str, ...], timezone: str, now: datetime) -> list[datetime]:
-    """Due times of the coming 24 hours, in UTC; none of a schedule that cannot be followed."""
-    if not crons:
-        return []
-    today = now.astimezone(UTC).date()
-    days = (*_of_day(crons, timezone, today), *_of_day(crons, timezone, today + timedelta(days=1)))
-    return [at for at in days if now < at < now + AHEAD]
-
-
-@lru_cache(maxsize=20_000)
-def _of_day(crons: tuple[str, ...], timezone: str, day: date) -> tuple[datetime, ...]:
-    """Asked at every look for every schedule, and the same all day long: remembered."""
-    if _fault(crons, timezone):
-        return ()
-    begin = datetime.combine(day, time.min, tzinfo=UTC)
-    end = begin + timedelta(days=1)
-    runs = latest_runs(list(crons), timezone, after=begin - SECOND, until=end - SECOND, count=A_DAY)
-    return tuple(reversed(runs))
-
-
-def _fault(crons: tuple[str, ...], timezone: str) -> str | None:
-    return timezone_fault(timezone) or schedule_fault(list(crons))

@@ -53,6 +53,12 @@ def size(count: int | None) -> str:
 
 
 @register.filter
+def growth(count: int) -> str:
+    """What was added or taken away: `+3.4 MiB`, `−1.2 GiB`."""
+    return f"{'−' if count < 0 else '+'}{figure(abs(count))}"
+
+
+@register.filter
 def span(seconds: float | None) -> str:
     """`850 ms`, `4.2 s`, `3 min 20 s`, `2 h 05 min`."""
     if seconds is None:
