@@ -143,7 +143,8 @@ def test_another_alphabet_and_other_spare_bits_are_refused() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "", "[]", "null", "7", '"x"', "{", "{}", "NaN", "[" * 4000, '{"a":' * 700, "[" * 2000 + "]" * 2000, '{"id": 1, "id": 2}', "\ufeff{}",
+        "", "[]", "null", "7", '"x"', "{", "{}", "NaN", "[" * 4000,
+        '{"a":' * 700, "[" * 2000 + "]" * 2000, '{"id": 1, "id": 2}', "\ufeff{}",
     ],
 )  # fmt: skip
 def test_what_is_no_event_is_refused(text: str) -> None:
