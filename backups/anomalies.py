@@ -12,7 +12,8 @@ FEWEST = 5  # of its like before anything can be unlike them
 WINDOW = 30
 MOST_ITEMS = 1000
 SAME_AGAIN = log(1.35)  # as near as a level that was seen before, or that somebody said is right
-WIDEST = log(20)
+RESTLESS = 0.43  # beyond it nothing can be expected of the next one
+FAR = log(20)
 SIGMA = 1.4826  # of a normal distribution, in median absolute deviations
 
 
@@ -43,9 +44,9 @@ class Bounds:
 
 
 BOUNDS = {
-    "low": Bounds(whole=0.6, item=0.8, spreads=10),
-    "normal": Bounds(whole=0.35, item=0.6, spreads=7),
-    "high": Bounds(whole=0.2, item=0.35, spreads=5),
+    "low": Bounds(whole=0.5, item=0.7, spreads=10),
+    "normal": Bounds(whole=0.3, item=0.4, spreads=7),
+    "high": Bounds(whole=0.15, item=0.25, spreads=5),
 }
 
 
@@ -109,14 +110,17 @@ def _band(series: Sequence[int], width: float, spreads: float) -> tuple[float, f
     """Where the next one is expected, and how far from there is usual; both in logarithms.
 
     The trend is the median of the slopes between each and the one half the history later, the spread the median of
-    what lies beside it: a few that were unlike the others move neither.
+    what lies beside it: a few that were unlike the others move neither. What is too restless for
+    that is unusual only far below the least, or far above the most, that it ever was.
     """
     logs = [log1p(value) for value in series[-WINDOW:]]
     half = max(1, len(logs) // 2)
     slope = median((later - earlier) / half for earlier, later in zip(logs, logs[half:], strict=False))
     base = median(value - slope * at for at, value in enumerate(logs))
     beside = median(abs(value - slope * at - base) for at, value in enumerate(logs))
-    return base + slope * len(logs), min(max(width, spreads * SIGMA * beside), WIDEST)
+    if SIGMA * beside > RESTLESS:
+        return (min(logs) + max(logs)) / 2, (max(logs) - min(logs)) / 2 + FAR
+    return base + slope * len(logs), max(width, spreads * SIGMA * beside)
 
 
 def _usual(found: int, series: Sequence[int], centre: float, spread: float, measure: Measure, bounds: Bounds) -> bool:

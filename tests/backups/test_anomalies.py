@@ -4,7 +4,7 @@ import random
 from collections.abc import Mapping, Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from backups.anomalies import BOUNDS, FEWEST, WINDOW, Finding, judge
@@ -12,6 +12,7 @@ from backups.anomaly_levels import Change, Key, Level, Measure, figures_of
 
 SIZE: Key = (Measure.SIZE, "")
 SENSITIVITIES = st.sampled_from(sorted(BOUNDS))
+unhurried = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 SIZES = st.integers(min_value=10_000_000, max_value=10**13)
 
 
@@ -48,17 +49,20 @@ def test_a_jump_is_told_too() -> None:
     assert found(level({SIZE: 90_000_000}), sizes([10_000_000] * 8)) == {"size": Change.JUMP}
 
 
+@unhurried
 @given(SIZES, st.lists(st.floats(0.97, 1.03), min_size=FEWEST, max_size=WINDOW), SENSITIVITIES)
 def test_a_tenth_of_a_steady_history_is_always_found(size: int, noise: Sequence[float], sensitivity: str) -> None:
     history = sizes([int(size * one) for one in noise])
     assert found(level({SIZE: size // 10}), history, sensitivity) == {"size": Change.FALL}
 
 
+@unhurried
 @given(st.lists(st.integers(1, 10**9), min_size=FEWEST, max_size=WINDOW), SENSITIVITIES)
 def test_an_emptied_table_is_always_found_after_a_history_of_rows(values: Sequence[int], sensitivity: str) -> None:
     assert found(level({table("orders"): 0}), rows(values), sensitivity) == {"orders": Change.EMPTIED}
 
 
+@unhurried
 @given(st.lists(st.integers(1, 10**9), min_size=FEWEST, max_size=WINDOW), SENSITIVITIES)
 def test_a_table_that_is_gone_is_found_and_one_that_was_not_counted_is_not(
     values: Sequence[int], sensitivity: str
@@ -68,23 +72,27 @@ def test_a_table_that_is_gone_is_found_and_one_that_was_not_counted_is_not(
     assert found(Level({}, unknown=frozenset({"orders"})), history, sensitivity) == {}
 
 
+@unhurried
 @given(st.lists(st.integers(0, 10**9), max_size=FEWEST - 1), st.integers(0, 10**9), SENSITIVITIES)
 def test_nothing_is_found_before_there_is_a_history(values: Sequence[int], now: int, sensitivity: str) -> None:
     assert found(level({table("orders"): now, SIZE: now}), rows(values), sensitivity) == {}
 
 
+@unhurried
 @given(st.lists(st.integers(0, 10**12), min_size=1, max_size=WINDOW), SENSITIVITIES)
 def test_what_is_as_it_was_the_last_time_is_never_found(values: Sequence[int], sensitivity: str) -> None:
     history = [level({SIZE: value, table("orders"): value}) for value in values]
     assert found(history[-1], history, sensitivity) == {}
 
 
+@unhurried
 @given(st.integers(100, 10**9), st.floats(0.0, 0.15), st.integers(FEWEST, WINDOW), SENSITIVITIES)
 def test_growth_of_the_usual_pace_is_never_found(start: int, pace: float, count: int, sensitivity: str) -> None:
     values = [int(start * (1 + pace) ** at) for at in range(count + 1)]
     assert found(level({SIZE: values[-1]}), sizes(values[:-1]), sensitivity) == {}
 
 
+@unhurried
 @given(st.lists(st.integers(0, 10**7), min_size=FEWEST, max_size=WINDOW), st.integers(0, 10**8), st.booleans())
 def test_a_higher_sensitivity_finds_all_that_a_lower_one_finds(values: Sequence[int], now: int, part: bool) -> None:
     history, present = rows(values), level({table("orders"): now})
@@ -95,6 +103,7 @@ def test_a_higher_sensitivity_finds_all_that_a_lower_one_finds(values: Sequence[
     assert judge(present, history, sensitivity="off") == []
 
 
+@unhurried
 @given(st.lists(st.integers(1, 10**6), min_size=FEWEST, max_size=WINDOW), st.integers(0, 10**7), SENSITIVITIES)
 def test_a_level_that_somebody_said_is_right_is_not_found_again(
     values: Sequence[int], now: int, sensitivity: str
@@ -107,6 +116,7 @@ def test_a_level_that_somebody_said_is_right_is_not_found_again(
         assert found(level({table("orders"): now}), later, sensitivity) == {}
 
 
+@unhurried
 @given(st.permutations([f"t{letter}" for letter in "abcdefgh"]))
 def test_the_order_of_tables_changes_nothing(names: Sequence[str]) -> None:
     history = [Level({table(name): 5000 for name in names})] * FEWEST
