@@ -77,7 +77,7 @@ class Site:
     def get(self, path: str, method: str = "GET") -> tuple[int, dict[str, Any]]:
         request = urllib.request.Request(self.address + path, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=60 * live.busy()) as answer:
                 return answer.status, json.loads(answer.read() or b"{}")
         except urllib.error.HTTPError as error:
             with error:

@@ -6,10 +6,11 @@ import signal
 import sqlite3
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
 
@@ -18,8 +19,6 @@ from tests.live import SWEEP_S, Live, kill, live, until
 from tests.servers.postgres import PostgresServer
 
 pytestmark = [pytest.mark.slow]
-
-Fresh = Callable[[PostgresServer], str]
 
 
 @contextmanager
@@ -37,54 +36,67 @@ def small_disk(folder: Path, size: str) -> Iterator[None]:
         subprocess.run(["umount", folder], check=True)
 
 
-@pytest.fixture
-def source(postgres18: PostgresServer, fresh_database: Fresh) -> str:
+@pytest.fixture(scope="module")
+def source(postgres18: PostgresServer) -> Iterator[str]:
     """About 3 MB that do not compress."""
-    name = fresh_database(postgres18)
+    name = f"surrounded_{token_hex(4)}"
+    postgres18.create_database(name)
     postgres18.psql("CREATE TABLE item AS SELECT n, md5(n::text) FROM generate_series(1, 80000) n", name)
-    return name
+    yield name
+    postgres18.drop_database(name)
 
 
-@pytest.fixture
-def site(tmp_path: Path, postgres18: PostgresServer, source: str) -> Iterator[Live]:
-    with live(tmp_path, postgres18, BACKUPSITE_MAX_ATTEMPTS="2") as found:
-        found.add_database("shop", source)
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, postgres18: PostgresServer) -> Iterator[Live]:
+    """Every test leaves it running: that is what the tests are about."""
+    with live(tmp_path_factory.mktemp("surroundings"), postgres18, BACKUPSITE_MAX_ATTEMPTS="2") as found:
         yield found
 
 
-def count(site: Live, status: str) -> int:
-    return int(site.rows("SELECT count(*) FROM backups_backup WHERE status = ?", status)[0][0])
+@pytest.fixture
+def shop(site: Live, source: str) -> str:
+    """A Database of this test's own."""
+    pk = f"shop-{token_hex(4)}"
+    site.add_database(pk, source)
+    return pk
+
+
+def count(site: Live, pk: str, status: str) -> int:
+    query = "SELECT count(*) FROM backups_backup WHERE database_id = ? AND status = ?"
+    return int(site.rows(query, pk, status)[0][0])
 
 
 def messages(site: Live) -> Iterator[Path]:
     return (path for path in (site.data / "doorbell").rglob("*") if path.is_file() and not path.name.startswith("."))
 
 
-def test_twenty_requests_at_once_run_one_after_the_other(site: Live) -> None:
+def test_twenty_requests_at_once_run_one_after_the_other(site: Live, shop: str) -> None:
+    before = site.stored()
     with ThreadPoolExecutor(20) as clients:
-        asked = clients.map(site.back_up, ["shop"] * 20)
+        asked = clients.map(site.back_up, [shop] * 20)
         most = 0
         paths = list(asked)
-    while count(site, "completed") < len(paths):
-        most = max(most, count(site, "in_progress"))
-        assert count(site, "failed") == 0
+    while count(site, shop, "completed") < len(paths):
+        most = max(most, count(site, shop, "in_progress"))
+        assert count(site, shop, "failed") == 0
         time.sleep(0.01)
     assert most == 1
-    spans = site.rows("SELECT started_at, finished_at FROM backups_backup ORDER BY started_at")
+    ours = "FROM backups_backup WHERE database_id = ?"
+    spans = site.rows(f"SELECT started_at, finished_at {ours} ORDER BY started_at", shop)
     assert all(ended <= began for (_, ended), (began, _) in itertools.pairwise(spans))
-    assert site.rows("SELECT count(*), max(attempt) FROM backups_backup") == [(20, 1)]
-    assert len(site.stored()) == 40
+    assert site.rows(f"SELECT count(*), max(attempt) {ours}", shop) == [(20, 1)]
+    assert len(site.stored() - before) == 40
 
 
-def test_doorbells_that_come_twice_or_late_change_nothing(site: Live) -> None:
-    jobs = site.data / "doorbell" / "jobs"
-    kept = site.folder / "kept"
-    kept.mkdir()
+def test_doorbells_that_come_twice_or_late_change_nothing(site: Live, shop: str, tmp_path: Path) -> None:
+    jobs, said = site.data / "doorbell" / "jobs", len(site.log)
     worker = [site.child("worker")]
     kill(worker, signal.SIGSTOP)  # or it takes the message away before it is copied
     try:
-        path = site.back_up("shop")
-        taken = until(lambda: [copy(message, kept) for message in messages(site)], what=lambda: "a doorbell to copy")
+        path = site.back_up(shop)
+        taken = until(
+            lambda: [copy(message, tmp_path) for message in messages(site)], what=lambda: "a doorbell to copy"
+        )
     finally:
         kill(worker, signal.SIGCONT)
     for number in range(5):  # while it runs
@@ -99,26 +111,27 @@ def test_doorbells_that_come_twice_or_late_change_nothing(site: Live) -> None:
     job = site.client.get(path)
     assert (job["status"], job["attempt"]) == ("completed", 1)
     assert site.stored() == stored
-    assert "Traceback" not in site.log
+    assert "Traceback" not in site.log[said:]
 
 
 def copy(message: Path, folder: Path) -> Path:
     return Path(shutil.copy(message, folder / message.name))
 
 
-def test_doorbells_that_never_come_are_rung_again(site: Live) -> None:
+def test_doorbells_that_never_come_are_rung_again(site: Live, shop: str) -> None:
     """The folder vanishes over and over while backups are asked for."""
     paths = []
     for _ in range(5):
-        paths.append(site.back_up("shop"))
+        paths.append(site.back_up(shop))
         shutil.rmtree(site.data / "doorbell", ignore_errors=True)
     for path in paths:
         assert site.until(path)["status"] == "completed"
     assert site.child("worker").is_running()
 
 
-def test_a_site_database_that_is_locked_for_long_delays_and_loses_nothing(site: Live) -> None:
-    path = site.back_up("shop")
+def test_a_site_database_that_is_locked_for_long_delays_and_loses_nothing(site: Live, shop: str) -> None:
+    before = site.stored()
+    path = site.back_up(shop)
     with closing(sqlite3.connect(site.data / "backupsite.sqlite3", isolation_level=None)) as writer:
         writer.execute("BEGIN IMMEDIATE")
         time.sleep(30)
@@ -127,7 +140,7 @@ def test_a_site_database_that_is_locked_for_long_delays_and_loses_nothing(site: 
     site.hurry()
     job = site.until(path)
     assert job["status"] == "completed", site.log
-    assert len(site.stored()) == 2
+    assert len(site.stored() - before) == 2
     for role in ("worker", "sweeper", "beat", "web"):
         assert site.child(role).is_running()
 
@@ -143,7 +156,7 @@ def test_a_destination_that_is_full_fails_with_a_hint_and_stays_clean(site: Live
         assert job["error"]["hint"]
         files = [found.name for found in (site.folder / "small").rglob("*") if found.is_file()]
         assert files == [".backupsite-destination"]
-        until(lambda: site.rows("SELECT count(*) FROM backups_copy") == [(0,)])
+        until(lambda: site.rows("SELECT count(*) FROM backups_copy WHERE destination_id = 'small'") == [(0,)])
         site.hurry()
         assert site.until(path)["status"] == "failed"
 

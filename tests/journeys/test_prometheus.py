@@ -15,11 +15,20 @@ from tests.live import until
 from tests.prepared import QUICK, prepare
 from tests.servers.fetch import prometheus_program
 from tests.servers.postgres import PostgresServer
-from tests.servers.process import answers, free_port, running
+from tests.servers.process import free_port, running
 
 pytestmark = [pytest.mark.slow]
 RULES = Path(__file__).resolve().parents[2] / "docs" / "monitoring" / "alerts.yaml"
 ASKED = 40
+
+
+def is_ready(port: int) -> bool:
+    """It listens long before it answers."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/-/ready", timeout=10) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
 
 
 def ask(port: int, query: str) -> list[dict[str, Any]]:
@@ -71,7 +80,7 @@ def test_prometheus_scrapes_what_was_backed_up(
             urllib.request.urlopen(f"{site.url}/healthz", timeout=60).close()
         argv = [str(prometheus_program("prometheus")), f"--config.file={configuration(tmp_path, site)}"]
         argv += [f"--storage.tsdb.path={tmp_path / 'tsdb'}", f"--web.listen-address=127.0.0.1:{port}"]
-        with running(argv, log=tmp_path / "prometheus.log", ready=lambda: answers(port)):
+        with running(argv, log=tmp_path / "prometheus.log", ready=lambda: is_ready(port)):
             shown(port, 'up{job="backupsite"}', 1)
             shown(port, 'backupsite_database_backups{database="shop",status="completed"}', 1)
             shown(port, 'backupsite_backup_size_bytes_count{engine="postgres"}', 1)

@@ -82,11 +82,11 @@ def _wait_until_ready(process: subprocess.Popen[bytes], ready: Callable[[], bool
 
 
 def stop(process: subprocess.Popen[bytes], signal: Signals = Signals.SIGTERM) -> None:
-    """Ends the process: asks first, kills after 10 s. Does nothing when it has ended."""
+    """Ends the process: asks first, kills after 30 s. Does nothing when it has ended."""
     if process.poll() is None:
         process.send_signal(signal)
         try:
-            process.wait(10)
+            process.wait(30)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait(10)

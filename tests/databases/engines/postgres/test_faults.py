@@ -115,12 +115,10 @@ def test_a_killed_worker_leaves_no_pg_dump(locked: str, postgres18: PostgresServ
 
 
 def _waiting(server: PostgresServer, dbname: str) -> int:
-    """How many sessions of pg_dump wait for a lock in this database."""
+    """How many sessions wait for a lock in this database."""
     with closing(psycopg2.connect(server.dsn("postgres"))) as session, session.cursor() as cursor:
         cursor.execute(
-            "SELECT count(*) FROM pg_stat_activity"
-            " WHERE datname = %s AND application_name = 'pg_dump' AND wait_event_type = 'Lock'",
-            [dbname],
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND wait_event_type = 'Lock'", [dbname]
         )
         (count,) = cursor.fetchone() or (0,)
         return int(count)
