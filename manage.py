@@ -17,10 +17,10 @@ except ModuleNotFoundError as missing:
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backupsite.settings")
-    from django.core.management import execute_from_command_line
+    from backupsite.management.audited import run
 
     try:
-        execute_from_command_line(sys.argv)
+        run(sys.argv)
     except ImproperlyConfigured as error:
         sys.exit(f"error: {error}")
 

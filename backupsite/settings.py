@@ -56,6 +56,8 @@ BACKUPSITE_REQUIRE_SECOND_FACTOR = environment.choice(
 )
 BACKUPSITE_LOCAL_LOGIN = environment.choice("BACKUPSITE_LOCAL_LOGIN", "true", allowed=("true", "false")) == "true"
 BACKUPSITE_OIDC = single_sign_on.provider_settings()
+if not BACKUPSITE_LOCAL_LOGIN and BACKUPSITE_OIDC is None:
+    raise ImproperlyConfigured("BACKUPSITE_LOCAL_LOGIN=false needs BACKUPSITE_OIDC_ISSUER: else nobody can log in.")
 BACKUPSITE_APPROVAL_HOURS = environment.number("BACKUPSITE_APPROVAL_HOURS", 24, minimum=1)
 BACKUPSITE_DEFAULT_ENCRYPTION = environment.choice("BACKUPSITE_ENCRYPTION", "none", allowed=("none", "age"))
 BACKUPSITE_AGE_IDENTITIES = keys.age_identities(KEYS_DIR)

@@ -15,6 +15,8 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from accounts.services.passwords import demand_change
+from audit.services.draft import drafting
+from audit.services.record import record
 from backups.services.protect_self import keep_protecting_self
 from backups.services.save_destination import ensure_default_destination
 from backupsite import environment
@@ -47,8 +49,12 @@ def configure(config: Path | None) -> None:
     if document is not None:
         from backupsite.config.apply import apply_document  # jsonschema: a quarter of a second that few starts need
 
-        for change in apply_document(document=document):
-            logger.info("%s: %s", config.name if config else "environment", change)
+        source = config.name if config else "environment"
+        with drafting() as draft:
+            for change in apply_document(document=document):
+                logger.info("%s: %s", source, change)
+            if draft.changes:
+                record(action="config.apply", via="site", outcome="done", through=source, draft=draft)
 
 
 def migrate() -> None:

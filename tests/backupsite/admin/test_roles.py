@@ -49,15 +49,16 @@ def actions(make_backup: MakeBackup, shop: Database, disk: Destination) -> dict[
         "destination-delete": "/admin/backups/destination/disk/delete/",
         "destination-add": "/admin/backups/destination/add/?kind=local",
         "user-add": "/admin/auth/user/add/",
-        "user": "/admin/auth/user/1/change/",
+        "user": "/admin/auth/user/1/edit/",
         "key-add": "/admin/api/apikey/add/",
         "key-revoke": f"/admin/api/apikey/{key.pk}/revoke/",
     }
 
 
 def _site() -> str:
-    """Everything the site knows, but who is logged in."""
-    models = [model for model in apps.get_models() if model._meta.app_label not in ("sessions", "contenttypes")]
+    """Everything the site knows, but who is logged in, and what the audit says of who was refused."""
+    left_out = ("sessions", "contenttypes", "accounts", "audit")
+    models = [model for model in apps.get_models() if model._meta.app_label not in left_out]
     rows = [row for model in models for row in model._default_manager.order_by("pk")]
     return str(serializers.serialize("json", rows))
 

@@ -36,7 +36,7 @@ def test_an_empty_password_leaves_it_as_it_is(log_in: LogIn) -> None:
     browser = log_in("admin")
     browser.post("/admin/auth/user/add/", NEW)
     user = User.objects.get(username="ada")
-    browser.post(f"/admin/auth/user/{user.pk}/change/", {**NEW, "role": "viewer", "password": ""})
+    browser.post(f"/admin/auth/user/{user.pk}/edit/", {**NEW, "role": "viewer", "password": ""})
     assert Client().login(username="ada", password=NEW["password"])
     assert role_of(User.objects.get(username="ada")) == Role.VIEWER
 
@@ -44,7 +44,7 @@ def test_an_empty_password_leaves_it_as_it_is(log_in: LogIn) -> None:
 def test_the_last_admin_stays_an_admin(log_in: LogIn) -> None:
     browser = log_in("admin")
     admin = User.objects.get(username="admin")
-    url = f"/admin/auth/user/{admin.pk}/change/"
+    url = f"/admin/auth/user/{admin.pk}/edit/"
     for change in ({"role": "viewer", "is_active": "on"}, {"role": "admin"}):
         answer = browser.post(url, {"username": "admin", "password": "", **change})
         assert "only active admin" in str(answer.context["form"].errors["role"])
@@ -55,7 +55,7 @@ def test_an_inactive_user_has_no_role(log_in: LogIn) -> None:
     browser = log_in("admin")
     browser.post("/admin/auth/user/add/", NEW)
     user = User.objects.get(username="ada")
-    browser.post(f"/admin/auth/user/{user.pk}/change/", {"username": "ada", "role": "operator", "password": ""})
+    browser.post(f"/admin/auth/user/{user.pk}/edit/", {"username": "ada", "role": "operator", "password": ""})
     assert role_of(User.objects.get(username="ada")) == Role.NONE
 
 
