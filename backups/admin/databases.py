@@ -3,73 +3,37 @@
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, reverse
-from django.utils import timezone
-from django.utils.safestring import SafeString
-from unfold.decorators import display
 
 from backups.admin.approvals import ask_through
-from backups.admin.database_drills import DrillPages
+from backups.admin.database_bulk import BulkActions
+from backups.admin.database_clone import clone_page
 from backups.admin.database_form import ProtectedForm
+from backups.admin.database_list import DatabaseList, protection_badge, size_trend
 from backups.admin.database_retention import RetentionPages
+from backups.admin.database_tabs import TabPages
 from backups.admin.restore_form import SelectiveForm
 from backups.models import Backup, Destination
 from backups.protection import protections
-from backups.selectors import backups_with_copies, databases_with_states
+from backups.selectors import backups_with_copies
 from backups.services.ask_approval import ask_to_delete_database
 from backups.services.protect import protect_database
 from backups.services.request import request_backup
-from databases.admin.pages import DatabasePages
+from backups.size_trend import recent_sizes
+from backups.standing import standings
 from databases.admin.words import words_of
 from databases.engines import registry
-from databases.models import Database, Policy
-from databases.selectors import address_of, next_runs_of
+from databases.models import Database
 from databases.services.consent import needs_second_person
 from databases.services.delete import delete_database
 from jobs.admin.pages import posted
 from jobs.errors import BackupError
-from jobs.templatetags.backupsite import badge, distance, moment, two_lines
 
 
 @admin.register(Database)
-class DatabaseAdmin(DrillPages, RetentionPages, DatabasePages):
-    list_display = ("what", "where", "last_backup", "last_good", "next_run", "state")
-    search_fields = ("id", "name", "host", "database_name")
-    list_filter = ("engine", "enabled")
-    search_help_text = "Search by name, id or server"
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Database]:
-        return databases_with_states()
-
-    @display(description="Database", ordering="name")
-    def what(self, database: Database) -> SafeString:
-        return two_lines(database.name, database.pk)
-
-    @display(description="Where", ordering="engine")
-    def where(self, database: Database) -> SafeString:
-        return two_lines(registry.engine_class(database.engine).label, address_of(database))
-
-    @display(description="Last backup")
-    def last_backup(self, database: Any) -> SafeString | str:
-        return badge(database.last_backup_status) if database.last_backup_status else "none yet"
-
-    @display(description="Last completed")
-    def last_good(self, database: Any) -> str:
-        return distance(database.last_completed_at)
-
-    @display(description="Next")
-    def next_run(self, database: Any) -> Any:
-        policy = Policy(schedule=database.site_schedule, paused=bool(database.site_paused))
-        due = next_runs_of(database, policy, after=timezone.now(), count=1)
-        return moment(due[0]) if due else "on demand"
-
-    @display(description="Enabled", boolean=True, ordering="enabled")
-    def state(self, database: Database) -> bool:
-        return database.enabled
-
+class DatabaseAdmin(BulkActions, DatabaseList, RetentionPages, TabPages):
     # The page
 
     def page_routes(self) -> list[URLPattern]:
@@ -77,24 +41,24 @@ class DatabaseAdmin(DrillPages, RetentionPages, DatabasePages):
             *super().page_routes(),
             *self.drill_routes(),
             *self.retention_routes(),
+            *self.tab_routes(),
             self.post_route("back-up", self.back_up, self.run_role),
             self.form_route("back-up-selective", self.back_up_selective, self.run_role),
             self.form_route("edit", self.edit, self.change_role),
+            self.form_route("clone", self.clone, self.change_role),
         ]
 
     def page_context(self, request: HttpRequest, obj: Database) -> dict[str, Any]:
         placement = obj.placements.select_related("destination").first()
-        latest = backups_with_copies().filter(database=obj)[:8]
         return {
-            **super().page_context(request, obj),
+            **self.head_context(request, obj),
             **self.drill_context(obj),
+            "tabs": self.tabs(request, obj, "change"),
+            "standing": protection_badge(standings(only=[obj.pk])[0]),
+            "trend": size_trend(recent_sizes([obj.pk])[obj.pk]),
             "protection": protections([obj])[0],
             "destination": placement.destination if placement else Destination.objects.filter(is_default=True).first(),
-            "latest": latest,
-            "back_up_url": self.address(obj, "back-up"),
-            "selective_url": self.address(obj, "back-up-selective"),
-            "edit_url": self.address(obj, "edit"),
-            "delete_url": self.address(obj, "delete"),
+            "latest": backups_with_copies().filter(database=obj)[:8],
         }
 
     def back_up(self, request: HttpRequest, database: Database) -> HttpResponse:
@@ -149,6 +113,9 @@ class DatabaseAdmin(DrillPages, RetentionPages, DatabasePages):
         checks = self.address(existing, "check-edited") if existing else reverse("admin:databases_database_check_new")
         shown = {"title": title, "template": "databases/form.html", "check_url": checks}
         return self.form_page(request, form=form, save=save, existing=existing, **shown)
+
+    def clone(self, request: HttpRequest, database: Database) -> HttpResponse:
+        return clone_page(self, request, database)
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         self.refuse_unless(self.has_delete_permission(request))

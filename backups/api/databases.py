@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, cast
 
+from django.urls import reverse
 from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.decorators import action
@@ -17,6 +18,7 @@ from backups.api.drill_serializers import DrillPlanSerializer, DrillRequestSeria
 from backups.models import DatabaseDestination, Destination, Drill, DrillPlan
 from backups.selectors import databases_with_states
 from backups.services.ask_approval import ask_to_delete_database
+from backups.services.clone import clone_database
 from backups.services.place import MOST
 from backups.services.protect import protect_database
 from backups.services.request_drill import request_drill
@@ -118,6 +120,13 @@ class DatabaseSerializer(base.DatabaseSerializer):
         return list(context["default_destinations"])
 
 
+class CloneSerializer(StrictSerializer):
+    """What the clone is called; it gets everything else of the original, but no backups."""
+
+    name = serializers.CharField(max_length=200, required=False, help_text="The name of the original unless given.")
+    id = serializers.CharField(max_length=63, required=False, help_text="One is made unless given.")
+
+
 class DatabaseViewSet(CopiesOfDatabase, base.DatabaseViewSet):
     """Databases: what is protected, and how."""
 
@@ -136,6 +145,19 @@ class DatabaseViewSet(CopiesOfDatabase, base.DatabaseViewSet):
         if needs_second_person():
             return waiting(ask_to_delete_database(database=self.get_object(), user=user_of(request)))
         return super().destroy(request, pk)
+
+    @extend_schema(request=CloneSerializer, responses={201: DatabaseSerializer})
+    @action(detail=True, methods=["post"], filter_backends=[])
+    def clone(self, request: Request, pk: str) -> Response:
+        """Another Database like it, with its secrets, which are copied on the server and shown nowhere. It is disabled:
+        nothing of it runs before somebody enables it."""
+        asked = CloneSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        database = self.get_object()
+        name, new_id = asked.validated_data.get("name", database.name), asked.validated_data.get("id", "")
+        clone = clone_database(database=database, name=name, new_id=new_id)
+        shown = self.get_serializer(self.get_queryset().get(pk=clone.pk)).data
+        return Response(shown, status=201, headers={"Location": reverse("api:database-detail", args=[clone.pk])})
 
     @extend_schema(parameters=retention.PARAMETERS, responses=retention.PreviewSerializer)
     @action(detail=True, url_path="retention-preview", filter_backends=[])

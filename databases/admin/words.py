@@ -4,7 +4,7 @@ from typing import Any
 
 from databases.engines import registry
 
-SYMBOLS = {"postgres": "database", "mongodb": "data_object", "s3": "cloud", "http": "lan", "sqlite": "draft"}
+SYMBOLS = {"postgres": "database", "mongodb": "eco", "s3": "stacks", "http": "api", "sqlite": "draft"}
 
 
 def words_of(kind: str) -> dict[str, Any]:

@@ -54,14 +54,14 @@
 
   // The last row is always free: who fills it gets another one.
   function keepOneFree(list) {
-    var rows = list.querySelectorAll(".bks-place"), last = rows[rows.length - 1];
+    var rows = list.querySelectorAll(".bks-dest"), last = rows[rows.length - 1];
     if (last.querySelector("select").value) {
       var fresh = last.cloneNode(true);
       clear(fresh);
       fresh.querySelector("option").textContent = list.dataset.none;
       list.append(fresh);
     }
-    list.querySelectorAll(".bks-place").forEach(function (row) {
+    list.querySelectorAll(".bks-dest").forEach(function (row) {
       row.querySelector("[data-scripted]").hidden = !row.querySelector("select").value;
     });
   }
@@ -74,7 +74,7 @@
   document.addEventListener("click", function (event) {
     var button = event.target.closest("[data-move]");
     if (!button) return;
-    var row = button.closest(".bks-place"), list = row.parentElement, move = button.dataset.move;
+    var row = button.closest(".bks-dest"), list = row.parentElement, move = button.dataset.move;
     if (move === "out") {
       var next = row.nextElementSibling;
       row.remove();
