@@ -11,7 +11,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
-from databases.admin.options import FIRST, option_field
+from databases.admin.options import FIRST, option_field, option_label
 from exports.models import Source
 from exports.services.build_source import build_source, check_source
 from exports.services.save_source import delete_source, save_source
@@ -56,8 +56,8 @@ class SourceForm(PageForm):
         )
 
     def values(self) -> dict[str, Any]:
-        """Secrets that stay are left out."""
-        said = {name: value for name, value in self.cleaned_data.items() if value is not KEEP}
+        """Secrets that stay are left out, and numbers that are not given: they are as by default."""
+        said = {name: value for name, value in self.cleaned_data.items() if value is not KEEP and value is not None}
         options = {name.removeprefix(PREFIX): value for name, value in said.items() if name.startswith(PREFIX)}
         values = {name: value for name, value in said.items() if not name.startswith(PREFIX) and name != "id"}
         return {**values, "options": options} | ({"id": said["id"]} if self.adding else {})
@@ -92,8 +92,12 @@ class SourceAdmin(PageAdmin):
         return {
             "state": _state(obj),
             "collections": _collections(obj),
-            "facts": [(name, _said(value)) for name, value in obj.options.items() if value not in ("", None, [], {})],
-            "secrets": [name.removeprefix(PREFIX) for name in obj.secret_names],
+            "facts": [
+                (option_label(name), _said(value))
+                for name, value in obj.options.items()
+                if value not in ("", None, [], {})
+            ],
+            "secrets": [option_label(name.removeprefix(PREFIX)) for name in obj.secret_names],
             "check_url": self.address(obj, "check"),
             "edit_url": self.address(obj, "edit"),
             "delete_url": self.address(obj, "delete"),
@@ -106,7 +110,7 @@ class SourceAdmin(PageAdmin):
         self.refuse_unless(self.has_add_permission(request))
         kind = request.GET.get("kind", "")
         if kind not in Source.Kind.values:
-            kinds = registry.SOURCES.values()
+            kinds = [(kind, found.label, found.about) for kind, found in registry.SOURCES.items()]
             title = gettext("Add a source of user data")
             return self.render(request, "exports/choose_kind.html", title=title, kinds=kinds)
         return self._form(request, Source(kind=kind), existing=None)

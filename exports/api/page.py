@@ -21,7 +21,6 @@ from rest_framework.views import APIView
 from exports.api.authentication import IsNostrUser, NostrAuthentication, NostrUser
 from exports.api.limits import Limited
 from exports.api.own_serializers import OwnExportSerializer
-from exports.models import Export
 from exports.selectors import enabled_sources, export_policy, exports_of
 from exports.services.build_source import build_source
 from jobs.errors import BackupError
@@ -132,7 +131,11 @@ def _words() -> dict[str, Any]:
         "starts": gettext("begins {when}"),
         "holds": gettext("{files} files, {size}"),
         "until": gettext("can be fetched until {when}"),
-        "types": {value: str(label) for value, label in Export.Type.choices},
+        "types": {
+            "full": gettext("Everything"),
+            "incremental": gettext("What is new"),
+            "selective": gettext("A choice"),
+        },
         "states": {
             "scheduled": gettext("Scheduled"),
             "pending": gettext("Waiting"),

@@ -79,16 +79,17 @@ def give_signer(page: Page, author: Author) -> None:
 @pytest.fixture
 def opened(chromium: Browser, site: Site, author: Author) -> Iterator[Callable[..., Page]]:
     """`opened()` is the page of a signed-in user."""
-    with look(chromium, theme="light", width=1440) as page:
-        give_signer(page, author)
+    page = chromium.new_page()
+    give_signer(page, author)
 
-        def sign_in() -> Page:
-            page.goto(f"{site.url}/exports/")
-            page.get_by_role("button", name="Sign in with Nostr").click()
-            expect(page.locator("#pubkey")).to_have_text(author.pubkey)
-            return page
+    def sign_in() -> Page:
+        page.goto(f"{site.url}/exports/")
+        page.get_by_role("button", name="Sign in with Nostr").click()
+        expect(page.locator("#pubkey")).to_have_text(author.pubkey)
+        return page
 
-        yield sign_in
+    yield sign_in
+    page.close()
 
 
 def test_a_user_signs_in_asks_watches_and_fetches(opened: Callable[..., Page], author: Author, tmp_path: Path) -> None:
