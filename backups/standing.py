@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Subquery, When
 from django.db.models.functions import JSONObject
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
@@ -28,7 +28,7 @@ FIELDS = ("pk", "name", "engine", "enabled", "timezone", "schedule", "built_in",
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """`good_at` is when its newest restorable backup began; `newest` its newest ended run; `crons` none while paused."""
+    """`good_at` is when its newest restorable backup began; `failure` tells of its newest run where that failed."""
 
     pk: str
     name: str
@@ -36,7 +36,7 @@ class Standing:
     enabled: bool
     built_in: bool
     timezone: str
-    crons: tuple[str, ...]
+    crons: tuple[str, ...]  # none while schedules are paused
     drill_crons: tuple[str, ...]
     good_at: datetime | None
     proven_at: datetime | None
@@ -44,7 +44,7 @@ class Standing:
     drill_overdue_since: datetime | None
     muted_until: datetime | None
     held: bool  # nothing of it is pruned until somebody has looked at an anomaly
-    newest: dict[str, Any] | None
+    failure: dict[str, Any] | None
 
     @property
     def overdue(self) -> bool:
@@ -61,7 +61,7 @@ class Standing:
 
     @property
     def failing(self) -> bool:
-        return self.enabled and self.newest is not None and self.newest["status"] == Status.FAILED
+        return self.enabled and self.failure is not None
 
     @property
     def proven(self) -> bool:
@@ -74,9 +74,9 @@ class Standing:
 
     @property
     def failed_at(self) -> datetime | None:
-        if self.newest is None or not self.newest["at"]:
+        if self.failure is None or not self.failure["at"]:
             return None
-        at = parse_datetime(self.newest["at"])
+        at = parse_datetime(self.failure["at"])
         return at if at is None or timezone.is_aware(at) else at.replace(tzinfo=UTC)  # SQLite keeps it without a zone
 
 
@@ -108,16 +108,17 @@ def standings(*, only: Iterable[str] | None = None) -> list[Standing]:
     of_database = Backup.objects.filter(database=OuterRef("pk"))
     good = restorable().filter(database=OuterRef("pk")).order_by("-finished_at")
     ended = of_database.filter(status__in=(Status.COMPLETED, Status.FAILED)).order_by("-created_at", "-pk")
-    newest = JSONObject(
-        id="pk", type="type", status="status", at="finished_at", message="error_message", hint="error_hint", code="error_code"
+    words = JSONObject(
+        id="pk", type="type", at="finished_at", message="error_message", hint="error_hint", code="error_code"
     )
+    failure = Case(When(status=Status.FAILED, then=words), default=None)
     proven = of_database.filter(proven_at__isnull=False).order_by("-proven_at")
     mutes = Mute.objects.filter(database_id=OuterRef("pk"), until__gt=now).order_by("-until")
     policy = Policy.objects.all()
     rows = Database.objects.order_by("name", "pk").annotate(
         good_at=Subquery(good.values("started_at")[:1]),
         last_proven_at=Subquery(proven.values("proven_at")[:1]),
-        newest=Subquery(ended.values(described=newest)[:1]),
+        failure=Subquery(ended.values(described=failure)[:1]),
         muted_until=Subquery(mutes.values("until")[:1]),
         held=Exists(Anomaly.objects.filter(database=OuterRef("pk"), ended_at=None)),
         overdue_since=F("overdue__since"),
@@ -127,7 +128,7 @@ def standings(*, only: Iterable[str] | None = None) -> list[Standing]:
     )
     if only is not None:
         rows = rows.filter(pk__in=list(only))
-    names = (*FIELDS, "good_at", "last_proven_at", "newest", "muted_until", "held", "overdue_since")
+    names = (*FIELDS, "good_at", "last_proven_at", "failure", "muted_until", "held", "overdue_since")
     return [_standing(row) for row in rows.values(*names, "drill_overdue_since", "site_schedule", "site_paused")]
 
 
@@ -154,7 +155,7 @@ def _standing(row: dict[str, Any]) -> Standing:
         drill_overdue_since=row["drill_overdue_since"],
         muted_until=row["muted_until"],
         held=row["held"],
-        newest=row["newest"],
+        failure=row["failure"],
     )
 
 

@@ -85,15 +85,15 @@ def read_dashboard(*, role: Role) -> Dashboard:
         runs=runs,
         bars=bars(runs),
         steps=_steps(found, mine),
-        fresh=all(one.newest is None for one in mine),
+        fresh=all(one.good_at is None and one.failure is None for one in mine),
     )
 
 
 def _counts(known: Sequence[Standing]) -> dict[str, int]:
     enabled = [one for one in known if one.enabled]
     return {
+        "all": len(known),
         "databases": len(enabled),
-        "disabled": len(known) - len(enabled),
         "protected": sum(one.protected for one in enabled),
         "unprotected": sum(one.unprotected for one in enabled),
         "proven": sum(one.proven for one in enabled),

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -47,7 +48,7 @@ def verdict(standings: Sequence[Standing], *, paused: bool, health: Sequence[Chi
         "%(count)s of %(all)s databases is not protected.",
         "%(count)s of %(all)s databases are not protected.",
         len(bare),
-    ) % {"count": len(bare), "all": len(enabled)}
+    ) % {"count": intcomma(len(bare)), "all": intcomma(len(enabled))}
     return Verdict("bad", text, reasons)
 
 
@@ -66,16 +67,16 @@ def _about_databases(enabled: Sequence[Standing], *, paused: bool) -> list[Reaso
         text = ngettext(
             "%(count)s has no backup that can be restored", "%(count)s have no backup that can be restored", without
         )
-        told.append(Reason(text % {"count": without}, databases_standing("bare"), "bad"))
+        told.append(Reason(text % {"count": intcomma(without)}, databases_standing("bare"), "bad"))
     if overdue:
         text = ngettext("%(count)s is overdue", "%(count)s are overdue", overdue)
-        told.append(Reason(text % {"count": overdue}, databases_standing("overdue"), "bad"))
+        told.append(Reason(text % {"count": intcomma(overdue)}, databases_standing("overdue"), "bad"))
     if failing:
         text = ngettext("the newest backup of %(count)s failed", "the newest backups of %(count)s failed", failing)
-        told.append(Reason(text % {"count": failing}, databases_standing("failing")))
+        told.append(Reason(text % {"count": intcomma(failing)}, databases_standing("failing")))
     if held:
         text = ngettext("%(count)s has an anomaly to look at", "%(count)s have anomalies to look at", held)
-        told.append(Reason(text % {"count": held}, databases_standing("held")))
+        told.append(Reason(text % {"count": intcomma(held)}, databases_standing("held")))
     if paused:
         text = _("schedules are paused: nothing is backed up by itself")
         told.append(Reason(text, reverse("admin:databases_policy_changelist"), "bad"))

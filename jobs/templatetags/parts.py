@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
 from django import template
 from django.utils.formats import date_format
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.translation import gettext
+from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
 
 register = template.Library()
@@ -73,17 +74,24 @@ def sparkline(numbers: Sequence[float | None], label: str) -> SafeString:
 @register.simple_tag
 def strip(days: Sequence[Day], label: str) -> SafeString:
     """One mark a day, the oldest first; each says its day and state when pointed at, and all of them to a reader."""
-    cells = format_html_join(
-        "",
-        '<g transform="translate({} 0)"><title>{}</title><rect width="{}" height="{}" y="6" fill="transparent"/>{}</g>',
-        ((number * (CELL + GAP), _words(day), CELL, TALL, _mark(day)) for number, day in enumerate(days)),
+    language = get_language() or ""
+    cells = "".join(
+        f'<g transform="translate({number * (CELL + GAP)} 0)">{_cell(day, language)}</g>'
+        for number, day in enumerate(days)
     )
     return format_html(
         '<svg class="bks-strip" viewBox="0 0 {} 28" preserveAspectRatio="none" role="img" aria-label="{}">{}</svg>',
         max(1, len(days)) * (CELL + GAP) - GAP,
         f"{label}: {_summary(days)}",
-        cells,
+        mark_safe(cells),
     )
+
+
+@lru_cache(maxsize=2000)
+def _cell(day: Day, language: str) -> str:
+    """The same for every Database of which that day is alike, in one language: drawn once."""
+    drawn = '<title>{}</title><rect width="{}" height="{}" y="6" fill="transparent"/>{}'
+    return format_html(drawn, _words(day), CELL, TALL, _mark(day))
 
 
 @register.simple_tag
