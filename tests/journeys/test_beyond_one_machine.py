@@ -1,6 +1,7 @@
 """The same journey with PostgreSQL as the site's database and Redis as its broker, every role running twice."""
 
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -157,9 +158,34 @@ def test_a_database_goes_out_through_one_host_and_back_through_the_other_and_the
     query = "SELECT count(*), md5(string_agg(t::text, '|' ORDER BY n)) FROM t"
     assert server.psql(query, names["copy"]) == server.psql(query, names["shop"])
 
+    people_are_kept(cluster)
     the_standby_beat_takes_over(cluster, server)
     assert server.password not in cluster.logs
     assert redis_server.password not in cluster.logs
+
+
+PEOPLE = """
+from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
+from backupsite.users import save_user
+User.objects.filter(username="admin").update(is_active=False)
+person = dict(first_name="", last_name="", email="", is_active=True, password="a long enough phrase")
+ada = save_user(user=User(), values=dict(person, username="ada", role="admin"))
+bob = save_user(user=User(), values=dict(person, username="bob", role="viewer"))
+try:
+    save_user(user=ada, values=dict(person, username="ada", role="viewer"))
+except ValidationError as fault:
+    print(fault.message_dict["role"][0])
+"""
+
+
+def people_are_kept(cluster: Cluster) -> None:
+    """In PostgreSQL too the last admin stays one."""
+    command = [sys.executable, str(REPOSITORY / "manage.py"), "shell", "-v", "0", "-c", PEOPLE]
+    env = {**cluster.shared, "BACKUPSITE_DATA_DIR": str(cluster.folder / "host0")}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "only active admin" in done.stdout
 
 
 def the_standby_beat_takes_over(cluster: Cluster, server: PostgresServer) -> None:

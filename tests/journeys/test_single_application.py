@@ -79,46 +79,49 @@ def test_one_call_backs_up_database_and_images(
     assert s3.secret_key not in log
 
 
-@pytest.mark.parametrize("prefix", ["", "/api"])
-def test_the_usual_calls_of_such_services_work(tmp_path: Path, application: dict[str, str], prefix: str) -> None:
+def test_the_usual_calls_of_such_services_work(tmp_path: Path, application: dict[str, str]) -> None:
     with serving(tmp_path, {"PG_BIN": application["PG_BIN"]}) as (site, client):
-        database = client.post(
-            f"{prefix}/databases",
-            {
-                "name": "shop",
-                "engine": "postgres",
-                "host": application["DB_HOST"],
-                "port": int(application["DB_PORT"]),
-                "username": application["DB_USER"],
-                "password": application["DB_PASSWORD"],
-                "database_name": application["DB_NAME"],
-            },
-        )
-        identifier = database["id"]
-        asked = client.post(f"{prefix}/backups", {"database_id": identifier, "type": "full"})
-        assert asked["backup_id"] == asked["id"]
-        ended = until(lambda: ended_of(client, f"{prefix}/backups/{asked['id']}"), seconds=60)
-        assert ended["status"] == "completed", ended["error"]
-        assert client.get(f"{prefix}/backups/{identifier}/last")["id"] == asked["id"]
+        for packages, prefix in enumerate(("", "/api")):
+            work(site, client, application, prefix, packages)
 
-        changed = client.call(
-            "PATCH", f"{prefix}/databases/{identifier}", {"schedule": "0 2 * * *", "retention_days": 7}
-        )
-        assert changed["next_run_at"].endswith("T02:00:00Z")
-        assert changed["effective"]["retention_days"] == 7
-        changed = client.call("PATCH", f"{prefix}/databases/{identifier}", {"schedule": None})
-        assert changed["next_run_at"] is None
 
-        client.call("PATCH", f"{prefix}/databases/{identifier}", {"package": True})
-        assert client.get(f"{prefix}/packages")["count"] == 0
-        package = client.post(f"{prefix}/packages/create")
-        done = until(lambda: ended_of(client, f"{prefix}/packages/{package['id']}"), seconds=60)
-        assert done["status"] == "completed", done["error"]
-        assert client.get(f"{prefix}/packages")["count"] == 1
+def work(site: Site, client: Client, application: dict[str, str], prefix: str, packages: int) -> None:
+    """`packages` are there before."""
+    database = client.post(
+        f"{prefix}/databases",
+        {
+            "name": f"shop {packages}",
+            "engine": "postgres",
+            "host": application["DB_HOST"],
+            "port": int(application["DB_PORT"]),
+            "username": application["DB_USER"],
+            "password": application["DB_PASSWORD"],
+            "database_name": application["DB_NAME"],
+        },
+    )
+    identifier = database["id"]
+    asked = client.post(f"{prefix}/backups", {"database_id": identifier, "type": "full"})
+    assert asked["backup_id"] == asked["id"]
+    ended = until(lambda: ended_of(client, f"{prefix}/backups/{asked['id']}"), seconds=60)
+    assert ended["status"] == "completed", ended["error"]
+    assert client.get(f"{prefix}/backups/{identifier}/last")["id"] == asked["id"]
 
-        assert f'backupsite_database_backups{{database="{identifier}",status="completed"}} 1.0' in metrics_of(
-            site, client, prefix
-        )
+    changed = client.call("PATCH", f"{prefix}/databases/{identifier}", {"schedule": "0 2 * * *", "retention_days": 7})
+    assert changed["next_run_at"].endswith("T02:00:00Z")
+    assert changed["effective"]["retention_days"] == 7
+    changed = client.call("PATCH", f"{prefix}/databases/{identifier}", {"schedule": None})
+    assert changed["next_run_at"] is None
+
+    client.call("PATCH", f"{prefix}/databases/{identifier}", {"package": True})
+    assert client.get(f"{prefix}/packages")["count"] == packages
+    package = client.post(f"{prefix}/packages/create")
+    done = until(lambda: ended_of(client, f"{prefix}/packages/{package['id']}"), seconds=60)
+    assert done["status"] == "completed", done["error"]
+    assert client.get(f"{prefix}/packages")["count"] == packages + 1
+
+    assert f'backupsite_database_backups{{database="{identifier}",status="completed"}} 1.0' in metrics_of(
+        site, client, prefix
+    )
 
 
 def ended_of(client: Client, path: str) -> Any:
