@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from demo.site import Site, running_site
 from tests.browser.site import browser, log_in
 from tests.prepared import QUICK, prepare
 from tests.servers.postgres import PostgresServer
+
+expect.set_options(timeout=60_000)  # what is expected comes late on a busy machine, and is no less right
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +27,7 @@ def page(site: Site) -> Iterator[Page]:
     broken: list[str] = []
     with browser() as chromium:
         opened = chromium.new_page(viewport={"width": 1440, "height": 900})
-        opened.set_default_timeout(20_000)
+        opened.set_default_timeout(60_000)
         opened.on("pageerror", lambda error: broken.append(str(error)))
         opened.on("request", lambda asked: broken.append(asked.url) if not asked.url.startswith(site.url) else None)
         log_in(opened, site)

@@ -53,7 +53,7 @@ def test_out_and_back(
 
     page.click("text=Back up now")
     expect(page).to_have_url(re.compile(r"/admin/backups/backup/bkp_"))
-    expect(page.locator(".bks-head .bks-completed")).to_be_visible(timeout=30_000)  # by polling, without a reload
+    expect(page.locator(".bks-head .bks-completed")).to_be_visible(timeout=120_000)  # by polling, without a reload
     expect(page.get_by_text("public.orders")).to_be_visible()
     expect(page.locator(".bks-table td.bks-num").first).to_have_text("5,000")
     expect(page.locator(".bks-log")).to_contain_text("read back and compared")
@@ -68,7 +68,7 @@ def test_out_and_back(
     page.click(".bks-actions >> text=Verify")
     page.click("button:has-text('Verify')")
     expect(page).to_have_url(re.compile(r"/admin/backups/verification/"))
-    expect(page.get_by_text("intact")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("intact")).to_be_visible(timeout=120_000)
 
     _add_database(page, site, postgres18, target, "Copy")
     page.goto(backup_page)
@@ -80,7 +80,7 @@ def test_out_and_back(
     page.fill("[name=confirm]", "copy")
     page.click("button:has-text('Restore')")
     expect(page).to_have_url(re.compile(r"/admin/backups/restore/"))
-    expect(page.locator(".bks-head .bks-completed")).to_be_visible(timeout=30_000)
+    expect(page.locator(".bks-head .bks-completed")).to_be_visible(timeout=120_000)
     rows = "SELECT count(*), md5(string_agg(code, '' ORDER BY id)) FROM orders"
     assert postgres18.psql(rows, target) == postgres18.psql(rows, source)
 
@@ -95,7 +95,7 @@ def test_a_wrong_password_says_what_to_do(
     page.click("text=Check connection")
     expect(page.locator("#check-report .bks-note-bad")).to_be_visible()
     page.click("text=Back up now")
-    expect(page.locator(".bks-head .bks-failed")).to_be_visible(timeout=30_000)
+    expect(page.locator(".bks-head .bks-failed")).to_be_visible(timeout=120_000)
     expect(page.get_by_role("alert")).to_contain_text("password")
     assert CANARY not in page.content()
     assert CANARY not in site.log.read_text()
@@ -113,14 +113,14 @@ def test_a_package_is_made_and_downloaded(
     page.check("[name=package]")
     page.click("text=Save")
     page.click("text=Back up now")
-    expect(page.locator(".bks-head .bks-completed")).to_be_visible(timeout=30_000)
+    expect(page.locator(".bks-head .bks-completed")).to_be_visible(timeout=120_000)
 
     page.click("nav >> text=Packages")
     page.goto(f"{site.url}/admin/packages/package/add/")
     expect(page.get_by_text("now 1")).to_be_visible()
     page.click("button:has-text('Make the package')")
     expect(page).to_have_url(re.compile(r"/admin/packages/package/pkg_"))
-    expect(page.locator(".bks-head .bks-completed")).to_be_visible(timeout=30_000)
+    expect(page.locator(".bks-head .bks-completed")).to_be_visible(timeout=120_000)
     with page.expect_download() as download:
         page.click("text=Download")
     download.value.save_as(tmp_path / "package.zip")
