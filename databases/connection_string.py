@@ -123,7 +123,7 @@ def _mongodb(parts: Parts) -> Read:
     if parts.scheme != "mongodb" or "," in parts.hosts or set(said) - {"tls", "ssl", "authsource", "replicaset"}:
         start = len(parts.text) - len(parts.text.lstrip())
         whole = Span(start, len(parts.text.rstrip()), encoded=False)
-        emptied = {"host": "", "port": "", "username": ""}
+        emptied: dict[str, Any] = {"host": "", "port": "", "username": ""}
         emptied |= {"options.auth_source": "", "options.replica_set": "", "options.tls": False, "password-remove": True}
         return Read({**emptied, "database_name": "" if database == "admin" else database}, {"options.uri": whole})
     host, port = parts.host()

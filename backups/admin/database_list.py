@@ -1,8 +1,8 @@
 """The list of Databases: what each is, whether it is protected, how the last runs went and when the next is due."""
 
-from typing import Any, cast
+from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
@@ -14,12 +14,12 @@ from unfold.decorators import display
 from unfold.views import ChangeList
 
 from backups.admin.standing_filter import StandingFilter
-from backups.selectors import databases_with_states
+from backups.models import Backup
 from backups.size_trend import recent_sizes
 from backups.standing import Standing, standings
 from databases.admin.words import words_of
-from databases.models import Database, Policy
-from databases.selectors import address_of, next_runs_of
+from databases.models import Database
+from databases.selectors import address_of, next_runs_of, site_policy
 from jobs.templatetags.backupsite import badge, distance, moment, size
 from jobs.templatetags.parts import sparkline, state_badge
 
@@ -27,14 +27,16 @@ from jobs.templatetags.parts import sparkline, state_badge
 class DatabaseChanges(ChangeList):
     """With what is asked once for all rows of a page."""
 
+    result_list: Any
+
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        rows = list(cast(Any, self.result_list))
+        rows = list(self.result_list)
         ids = [row.pk for row in rows]
-        sizes, standing = recent_sizes(ids), {one.pk: one for one in standings(only=ids)}
+        sizes, standing, policy = recent_sizes(ids), {one.pk: one for one in standings(only=ids)}, site_policy()
         for row in rows:
-            row.sizes, row.standing = sizes.get(row.pk, []), standing[row.pk]
-        self.result_list = cast(Any, rows)
+            row.sizes, row.standing, row.policy = sizes.get(row.pk, []), standing[row.pk], policy
+        self.result_list = rows
 
 
 class DatabaseList(ModelAdmin):
@@ -49,7 +51,8 @@ class DatabaseList(ModelAdmin):
         return DatabaseChanges
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Database]:
-        return databases_with_states()
+        newest = Backup.objects.filter(database=OuterRef("pk")).order_by("-created_at", "-pk")
+        return Database.objects.annotate(last_backup_status=Subquery(newest.values("status")[:1]))
 
     @display(description=gettext_lazy("Database"), ordering="name")
     def what(self, database: Database) -> SafeString:
@@ -72,14 +75,13 @@ class DatabaseList(ModelAdmin):
 
     @display(description=gettext_lazy("Last good"))
     def last_good(self, database: Any) -> str:
-        return distance(database.last_completed_at)
+        return distance(database.standing.good_at)
 
     @display(description=gettext_lazy("Next run"))
     def next_run(self, database: Any) -> Any:
-        policy = Policy(schedule=database.site_schedule, paused=bool(database.site_paused))
-        due = next_runs_of(database, policy, after=timezone.now(), count=1)
+        due = next_runs_of(database, database.policy, after=timezone.now(), count=1)
         if not due:
-            return _("on demand") if database.enabled and not policy.paused else "–"
+            return _("on demand") if database.enabled and not database.policy.paused else "–"
         return format_html('<span class="bks-due">{}</span>', moment(due[0]))
 
     @display(description=gettext_lazy("Size"))

@@ -6,18 +6,20 @@ from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from backups.admin.approvals import ask_through
 from backups.admin.database_bulk import BulkActions
 from backups.admin.database_clone import clone_page
 from backups.admin.database_form import ProtectedForm
-from backups.admin.database_list import DatabaseList, protection_badge, size_trend
+from backups.admin.database_list import DatabaseList, engine_icon, protection_badge, size_trend
 from backups.admin.database_retention import RetentionPages
 from backups.admin.database_tabs import TabPages
 from backups.admin.restore_form import SelectiveForm
 from backups.models import Backup, Destination
 from backups.protection import protections
-from backups.selectors import backups_with_copies
+from backups.selectors import backups_with_copies, databases_with_states
 from backups.services.ask_approval import ask_to_delete_database
 from backups.services.protect import protect_database
 from backups.services.request import request_backup
@@ -34,7 +36,10 @@ from jobs.errors import BackupError
 
 @admin.register(Database)
 class DatabaseAdmin(BulkActions, DatabaseList, RetentionPages, TabPages):
-    # The page
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Database | None:
+        """With what pages say of its backups, which the list asks for in another way."""
+        found: Database | None = databases_with_states().filter(pk=object_id).first() if "\0" not in object_id else None
+        return found
 
     def page_routes(self) -> list[URLPattern]:
         return [
@@ -81,11 +86,11 @@ class DatabaseAdmin(BulkActions, DatabaseList, RetentionPages, TabPages):
             request,
             "backupsite/form_page.html",
             form=form,
-            title=f"Back up a part of {database}",
+            title=_("Back up a part of %(name)s") % {"name": database},
             object=database,
             back=self.address(database),
-            submit="Back up",
-            refused="Nothing was started.",
+            submit=_("Back up"),
+            refused=_("Nothing was started."),
         )
 
     # The form
@@ -95,8 +100,8 @@ class DatabaseAdmin(BulkActions, DatabaseList, RetentionPages, TabPages):
         kinds = registry.kinds()
         engine = request.GET.get("engine") or (kinds[0] if len(kinds) == 1 else "")
         if engine not in kinds:
-            choices = [words_of(kind) for kind in kinds]
-            return self.render(request, "databases/choose_engine.html", title="Add Database", choices=choices)
+            choices = [{**words_of(kind), "icon": engine_icon(kind)} for kind in kinds]
+            return self.render(request, "databases/choose_engine.html", title=_("Add Database"), choices=choices)
         return self._form(request, Database(engine=engine), engine, existing=None)
 
     def edit(self, request: HttpRequest, database: Database) -> HttpResponse:
@@ -104,7 +109,10 @@ class DatabaseAdmin(BulkActions, DatabaseList, RetentionPages, TabPages):
 
     def _form(self, request: HttpRequest, row: Database, engine: str, existing: Database | None) -> HttpResponse:
         form = ProtectedForm(posted(request), engine=engine, database=existing)
-        title = f"Edit {existing}" if existing else f"Add a Database: {registry.engine_class(engine).label}"
+        if existing:
+            title = _("Edit %(name)s") % {"name": existing}
+        else:
+            title = _("Add a Database: %(engine)s") % {"engine": registry.engine_class(engine).label}
 
         def save() -> Database:
             values = {**form.values(), "placements": form.placements()}
@@ -124,12 +132,18 @@ class DatabaseAdmin(BulkActions, DatabaseList, RetentionPages, TabPages):
             asked = self.address(database)
             return ask_through(request, lambda: ask_to_delete_database(database=database, user=request.user), asked)
         if request.method == "POST":
-            done = f"{database} is no longer protected."
+            done = _("%(name)s is no longer protected.") % {"name": database}
             return self.delete_through(request, database, lambda: delete_database(database=database), done)
         backups = Backup.objects.filter(database=database.pk).count()
+        stay = ngettext(
+            "Its %(n)s backup stays listed and can be restored into another Database.",
+            "Its %(n)s backups stay listed and can be restored into another Database.",
+            backups,
+        )
         consequences = [
-            "It is no longer backed up: its schedule and settings are removed.",
-            f"Its {backups} backups stay listed and can be restored into another Database.",
-            "The server itself and its data are not touched.",
+            _("It is no longer backed up: its schedule and settings are removed."),
+            stay % {"n": backups},
+            _("The server itself and its data are not touched."),
         ]
-        return self.confirm_page(request, database, title=f"Delete {database}?", consequences=consequences)
+        title = _("Delete %(name)s?") % {"name": database}
+        return self.confirm_page(request, database, title=title, consequences=consequences)

@@ -2,39 +2,26 @@
 
 from typing import Any
 
-from django import forms
 from django.urls import reverse
 from django.utils.html import format_html
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext, gettext_lazy
 
 from databases.admin import hooks
+from databases.admin.form_fields import DatabaseFields
 from databases.admin.options import FIRST, option_field
 from databases.admin.paste import NAME as PASTED
 from databases.admin.paste import paste_fields, spread
 from databases.engines import registry
 from databases.engines.base import Connection
-from databases.models import (
-    CatchUp,
-    Compression,
-    Database,
-    Encryption,
-    ScheduledType,
-    default_encryption,
-    own_sensitivity,
-)
+from databases.models import Database
 from databases.schedule import INHERIT, crons
-from jobs.admin.forms import KEEP, LinesField, PageForm, SecretField, Section
+from jobs.admin.forms import KEEP, SecretField, Section
 
-SCHEDULES = (
-    (INHERIT, "As the site's policy says"),
-    ("own", "At these times"),
-    ("none", "Only on demand"),
-)
-TIMES = (
+TIMES = gettext_lazy(
     "Cron expressions, one a line: minute, hour, day of month, month, day of week; or @daily and the like. "
     "'30 3 * * *' is every night at 03:30."
 )
-KEEPING = (
+KEEPING = gettext_lazy(
     "A completed backup past the days or the count goes, unless a tier, a lock or a proof keeps it. "
     "Empty takes the site's value, 0 is off. The last good backup always stays."
 )
@@ -56,72 +43,10 @@ PLAIN = (
 )
 
 
-class DatabaseForm(PageForm):
+class DatabaseForm(DatabaseFields):
     """`database` is None for a new one. `values()` is what `save_database` takes."""
 
     shown_at = {"schedule": "times", "destinations": "destination"}
-
-    name = forms.CharField(max_length=200)
-    id = forms.CharField(
-        max_length=63,
-        required=False,
-        help_text="Lower-case letters, digits, '-' and '_'; appears in file names and addresses, never changes. "
-        "Empty: one is made.",
-    )
-    host = forms.CharField(max_length=255, required=False)
-    port = forms.IntegerField(min_value=1, max_value=65535, required=False)
-    database_name = forms.CharField(max_length=255, required=False, label="Database")
-    username = forms.CharField(max_length=255, required=False, label="User")
-    password = SecretField()
-    enabled = forms.BooleanField(required=False, initial=True, help_text="A disabled Database is not backed up.")
-    schedule = forms.ChoiceField(choices=SCHEDULES, initial=INHERIT)
-    times = LinesField(label="Times")
-    timezone = forms.CharField(max_length=63, initial="UTC", help_text="The times are meant in this IANA timezone.")
-    scheduled_type = forms.ChoiceField(
-        choices=ScheduledType.choices,
-        initial=ScheduledType.FULL,
-        label="Scheduled backups are",
-        help_text="An incremental holds what is new or changed since the backup before it; "
-        "a restore reads the whole chain, from its full backup on.",
-    )
-    catch_up = forms.ChoiceField(
-        choices=CatchUp.choices,
-        initial=CatchUp.LATEST,
-        label="Catch up",
-        help_text="What to do about times missed while nothing was running.",
-    )
-    retention_days = forms.IntegerField(min_value=0, required=False, label="Days to keep")
-    max_backups = forms.IntegerField(min_value=0, required=False, label="Backups to keep")
-    keep_daily = forms.IntegerField(min_value=0, required=False, label="Daily")
-    keep_weekly = forms.IntegerField(min_value=0, required=False, label="Weekly")
-    keep_monthly = forms.IntegerField(min_value=0, required=False, label="Monthly")
-    keep_yearly = forms.IntegerField(min_value=0, required=False, label="Yearly")
-    anomalies = forms.TypedChoiceField(
-        choices=own_sensitivity,
-        initial=INHERIT,
-        required=False,
-        empty_value=INHERIT,
-        label=gettext_lazy("Unlike those before"),
-        help_text=Database._meta.get_field("anomalies").help_text,
-    )
-    compression = forms.ChoiceField(choices=Compression.choices, initial=Compression.ZSTD)
-    compression_level = forms.IntegerField(
-        required=False, min_value=1, max_value=19, label="Level", help_text="Empty: the compression's default."
-    )
-    encryption = forms.ChoiceField(
-        choices=Encryption.choices,
-        initial=default_encryption,
-        help_text="With age only who holds a secret key can read the artefacts. Keep that key elsewhere too.",
-    )
-    encryption_recipients = LinesField(
-        label="Recipients", help_text="age public keys, one a line. Empty: the site's own key."
-    )
-    package = forms.BooleanField(
-        required=False, label="Packages", help_text="Its newest completed backup goes into every package."
-    )
-    queue = forms.CharField(
-        max_length=63, required=False, help_text="Worker queue that runs this Database's jobs. Empty: any worker."
-    )
 
     def __init__(self, *args: Any, engine: str, database: Database | None = None, **kwargs: Any) -> None:
         self.engine = engine
@@ -160,9 +85,9 @@ class DatabaseForm(PageForm):
         if "port" in used and engine.default_port:
             self.fields["port"].widget.attrs["placeholder"] = engine.default_port
         if "database_name" in used and "database_name" not in self.must:
-            self.fields["database_name"].help_text = "Empty: every database of the server."
+            self.fields["database_name"].help_text = gettext("Empty: every database of the server.")
         if "password" in used:
-            self.fields["password"] = SecretField(is_set="password" in set_already)
+            self.fields["password"] = SecretField(is_set="password" in set_already, label=gettext_lazy("Password"))
         if "incremental" not in engine.supports:
             del self.fields["scheduled_type"]
         if self.database is not None:
@@ -170,14 +95,18 @@ class DatabaseForm(PageForm):
 
     def _sections(self) -> tuple[Section, ...]:
         engine = registry.engine_class(self.engine)
-        heading = "Connection" if engine.connection_fields else "Name"
+        heading = gettext("Connection") if engine.connection_fields else gettext("Name")
         return (
             (heading, "", ("name", "id", PASTED, *CONNECTION, "password")),
-            (f"{engine.label} options", "", tuple(self.options)),
-            ("When", "", WHEN),
-            ("How long", KEEPING, (*KEEP_FIELDS, "anomalies")),
-            ("Where and how", "", ("destination", "compression", "compression_level", *ENCRYPTION, "package", "queue")),
-            ("Hooks", hooks.ABOUT, hooks.NAMES),
+            (gettext("%(engine)s options") % {"engine": engine.label}, "", tuple(self.options)),
+            (gettext("When"), "", WHEN),
+            (gettext("How long"), KEEPING, (*KEEP_FIELDS, "anomalies")),
+            (
+                gettext("Where and how"),
+                "",
+                ("destination", "compression", "compression_level", *ENCRYPTION, "package", "queue"),
+            ),
+            (gettext("Hooks"), hooks.ABOUT, hooks.NAMES),
         )
 
     def values(self) -> dict[str, Any]:
@@ -219,7 +148,7 @@ class DatabaseForm(PageForm):
         if self.paste_fault:
             self.add_error(PASTED, self.paste_fault)
         if data.get("schedule") == "own" and not data.get("times") and "times" not in self.errors:
-            self.add_error("times", "Give at least one time, or choose another schedule.")
+            self.add_error("times", gettext("Give at least one time, or choose another schedule."))
         return data
 
 

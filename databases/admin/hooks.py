@@ -7,13 +7,14 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext, gettext_lazy
 
 from databases.hooks import MAX_TIMEOUT_S, Hooks
 from databases.models import Database
 
 PREFIX = "hooks."
 NAMES = ("hooks.pre", "hooks.post", "hooks.timeout_s")
-ABOUT = (
+ABOUT = gettext_lazy(
     "Commands of your own around each backup, such as freezing and thawing an application. They run as the site's "
     "user on the worker's host, without a shell; what they print goes to the job's log."
 )
@@ -34,7 +35,8 @@ class CommandsField(forms.CharField):
             try:
                 words = shlex.split(line)
             except ValueError as fault:
-                raise ValidationError(f"Line {number}: {str(fault)[:1].lower()}{str(fault)[1:]}.") from fault
+                told = {"line": number, "fault": f"{str(fault)[:1].lower()}{str(fault)[1:]}"}
+                raise ValidationError(gettext("Line %(line)s: %(fault)s.") % told) from fault
             commands += [words] if words else []
         return commands
 
@@ -50,24 +52,29 @@ def hook_fields(database: Database | None) -> dict[str, forms.Field]:
     hooks = Hooks.of(database.hooks if database else {})
     if not (settings.BACKUPSITE_HOOK_PROGRAMS or hooks):
         return {}
-    allowed = ", ".join(settings.BACKUPSITE_HOOK_PROGRAMS) or "none"
+    allowed = ", ".join(settings.BACKUPSITE_HOOK_PROGRAMS) or gettext("none")
     return {
         "hooks.pre": CommandsField(
-            label="Before",
+            label=gettext_lazy("Before"),
             initial=hooks.pre,
-            help_text=f"One command a line; one that fails stops the backup. Allowed on this deployment: {allowed}",
+            help_text=gettext(
+                "One command a line; one that fails stops the backup. Allowed on this deployment: %(programs)s"
+            )
+            % {"programs": allowed},
         ),
         "hooks.post": CommandsField(
-            label="After",
+            label=gettext_lazy("After"),
             initial=hooks.post,
-            help_text="One command a line; all of them run, whatever happened. BACKUPSITE_STATUS says how it went.",
+            help_text=gettext_lazy(
+                "One command a line; all of them run, whatever happened. BACKUPSITE_STATUS says how it went."
+            ),
         ),
         "hooks.timeout_s": forms.IntegerField(
-            label="Seconds for each",
+            label=gettext_lazy("Seconds for each"),
             min_value=1,
             max_value=MAX_TIMEOUT_S,
             initial=hooks.timeout_s,
-            help_text="A command that takes longer is ended and has failed.",
+            help_text=gettext_lazy("A command that takes longer is ended and has failed."),
         ),
     }
 

@@ -3,41 +3,42 @@
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext_lazy
 
 from databases.engines.option_fields import OptionField
 from jobs.admin.forms import LinesField, PairsField, SecretField, SecretPairsField
 
 LABELS = {
-    "sslmode": "TLS mode",
-    "sslrootcert": "TLS authorities",
-    "sslcert": "Client certificate",
-    "sslkey": "Client key",
-    "uri": "Connection string",
-    "auth_source": "Authentication database",
-    "replica_set": "Replica set",
-    "tls": "TLS",
-    "certificate_key": "Client certificate and key",
-    "oplog": "Oplog",
-    "endpoint_url": "Endpoint",
-    "ca": "TLS authorities",
-    "full_every": "Incrementals in a chain",
-    "parallel": "Connections",
-    "url": "URL",
-    "auth": "Signs in by",
-    "records_path": "Path of the records",
-    "page_param": "Parameter of the page",
-    "page_start": "First page",
-    "page_size_param": "Parameter of the size",
-    "page_size": "Records a page",
-    "cursor_param": "Parameter of the cursor",
-    "cursor_path": "Path of the cursor",
-    "since_param": "Parameter of the time",
-    "restore_url": "URL of restores",
-    "restore_batch": "Records a POST",
-    "max_bytes": "Most bytes",
-    "max_pages": "Most pages",
-    "timeout_s": "Timeout in seconds",
-    "schema": "Schema of the records",
+    "sslmode": gettext_lazy("TLS mode"),
+    "sslrootcert": gettext_lazy("TLS authorities"),
+    "sslcert": gettext_lazy("Client certificate"),
+    "sslkey": gettext_lazy("Client key"),
+    "uri": gettext_lazy("Connection string"),
+    "auth_source": gettext_lazy("Authentication database"),
+    "replica_set": gettext_lazy("Replica set"),
+    "tls": gettext_lazy("TLS"),
+    "certificate_key": gettext_lazy("Client certificate and key"),
+    "oplog": gettext_lazy("Oplog"),
+    "endpoint_url": gettext_lazy("Endpoint"),
+    "ca": gettext_lazy("TLS authorities"),
+    "full_every": gettext_lazy("Incrementals in a chain"),
+    "parallel": gettext_lazy("Connections"),
+    "url": gettext_lazy("URL"),
+    "auth": gettext_lazy("Signs in by"),
+    "records_path": gettext_lazy("Path of the records"),
+    "page_param": gettext_lazy("Parameter of the page"),
+    "page_start": gettext_lazy("First page"),
+    "page_size_param": gettext_lazy("Parameter of the size"),
+    "page_size": gettext_lazy("Records a page"),
+    "cursor_param": gettext_lazy("Parameter of the cursor"),
+    "cursor_path": gettext_lazy("Path of the cursor"),
+    "since_param": gettext_lazy("Parameter of the time"),
+    "restore_url": gettext_lazy("URL of restores"),
+    "restore_batch": gettext_lazy("Records a POST"),
+    "max_bytes": gettext_lazy("Most bytes"),
+    "max_pages": gettext_lazy("Most pages"),
+    "timeout_s": gettext_lazy("Timeout in seconds"),
+    "schema": gettext_lazy("Schema of the records"),
 }
 # What nearly everybody sets; everything else is folded away.
 FIRST = frozenset(
@@ -51,7 +52,7 @@ FIRST = frozenset(
 MULTILINE = frozenset({"sslrootcert", "sslcert", "sslkey", "ca", "certificate_key", "schema"})  # PEM text, JSON
 
 
-def option_label(name: str) -> str:
+def option_label(name: str) -> Any:
     return LABELS.get(name, name.replace("_", " ").capitalize())
 
 

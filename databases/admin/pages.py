@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.views.decorators.http import require_safe
 
 from databases.admin.connection import ConnectionPages
@@ -74,16 +75,20 @@ class DatabasePages(ConnectionPages):
         return self.render(request, "backupsite/check_report.html", report=check_database(database=database))
 
 
-def _limits(database: Database, policy: Policy) -> list[tuple[str, int, bool]]:
+def _limits(database: Database, policy: Policy) -> list[tuple[Any, int, bool]]:
     """How long backups stay: label, number, and whether the site's policy says it; what is off is left out."""
     applying = retention_of(database, policy).items()
     return [(LABELS[name], value, getattr(database, name) is None) for name, value in applying if value]
 
 
-def _facts(database: Database) -> list[tuple[str, Any]]:
+def _facts(database: Database) -> list[tuple[Any, Any]]:
     """Connection and options as they are set, without secrets."""
     host = f"{database.host}:{database.port}" if database.port else database.host
-    facts = [("Server", host), ("Database", database.database_name), ("User", database.username)]
+    facts: list[tuple[Any, Any]] = [
+        (gettext("Server"), host),
+        (gettext("Database"), database.database_name),
+        (gettext("User"), database.username),
+    ]
     facts += [(option_label(name), _shown(value)) for name, value in database.options.items()]
     return [(name, value) for name, value in facts if value not in ("", None)]
 
@@ -93,4 +98,4 @@ def _shown(value: Any) -> Any:
         return ", ".join(value)
     if isinstance(value, dict):
         return "\n".join(f"{name}: {text}" for name, text in value.items())
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
+    return {True: gettext("yes"), False: gettext("no")}[value] if isinstance(value, bool) else value

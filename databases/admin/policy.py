@@ -10,7 +10,7 @@ from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext, gettext_lazy
 
 from databases.blackouts import DAYS
 from databases.models import Compression, Database, Policy, Sensitivity
@@ -21,19 +21,24 @@ from jobs.admin.forms import LinesField, PageForm, Section
 from jobs.admin.pages import PageAdmin, posted
 
 LABELS = {
-    "retention_days": "Days to keep",
-    "max_backups": "Backups to keep",
-    "keep_daily": "Daily",
-    "keep_weekly": "Weekly",
-    "keep_monthly": "Monthly",
-    "keep_yearly": "Yearly",
-    "failed_days": "Days to keep failures",
+    "retention_days": gettext_lazy("Days to keep"),
+    "max_backups": gettext_lazy("Backups to keep"),
+    "keep_daily": gettext_lazy("Daily"),
+    "keep_weekly": gettext_lazy("Weekly"),
+    "keep_monthly": gettext_lazy("Monthly"),
+    "keep_yearly": gettext_lazy("Yearly"),
+    "failed_days": gettext_lazy("Days to keep failures"),
 }
-PROOF = {"verify_within_days": "Days to read all copies again", "drill_within_days": "Days to prove every Database"}
-PROVING = "Every stored copy is read again in the background; what is not proven by a drill in time is told. 0 is off."
+PROOF = {
+    "verify_within_days": gettext_lazy("Days to read all copies again"),
+    "drill_within_days": gettext_lazy("Days to prove every Database"),
+}
+PROVING = gettext_lazy(
+    "Every stored copy is read again in the background; what is not proven by a drill in time is told. 0 is off."
+)
 UNLIKE = gettext_lazy("Unlike those before")
 HELP = {column.name: column.help_text for column in Policy._meta.concrete_fields}
-KEEPING = (
+KEEPING = gettext_lazy(
     "A completed backup past one of the first two goes, unless a tier, a lock or a proof keeps it. 0 is off. "
     "The last good backup always stays, and nothing goes while newer ones only fail."
 )
@@ -59,24 +64,30 @@ class WindowsField(LinesField):
 
 class PolicyForm(PageForm):
     times = LinesField(
-        label="Schedule",
-        help_text="Cron expressions, one a line: minute, hour, day of month, month, day of week. "
-        "Empty: Databases without a schedule of their own are backed up on demand only.",
+        label=gettext_lazy("Schedule"),
+        help_text=gettext_lazy(
+            "Cron expressions, one a line: minute, hour, day of month, month, day of week. "
+            "Empty: Databases without a schedule of their own are backed up on demand only."
+        ),
     )
     jitter_s = forms.IntegerField(
         min_value=0,
         max_value=24 * 3600,
-        label="Spread",
-        help_text="Seconds: scheduled backups start up to so much later, so that not all begin at once.",
+        label=gettext_lazy("Spread"),
+        help_text=gettext_lazy("Seconds: scheduled backups start up to so much later, so that not all begin at once."),
     )
     blackouts = WindowsField(
-        label="Blackouts",
-        help_text="When no schedule starts a backup, one a line: '08:00-18:30', or '08:00-18:30 mon tue Europe/Berlin'."
-        " UTC and every day unless said.",
+        label=gettext_lazy("Blackouts"),
+        help_text=gettext_lazy(
+            "When no schedule starts a backup, one a line: '08:00-18:30', or '08:00-18:30 mon tue Europe/Berlin'."
+            " UTC and every day unless said."
+        ),
     )
-    paused = forms.BooleanField(required=False, label="Paused", help_text="No schedule starts a backup at all.")
+    paused = forms.BooleanField(
+        required=False, label=gettext_lazy("Paused"), help_text=gettext_lazy("No schedule starts a backup at all.")
+    )
     anomalies = forms.ChoiceField(choices=Sensitivity.choices, label=UNLIKE, help_text=HELP["anomalies"])
-    compression = forms.ChoiceField(choices=Compression.choices)
+    compression = forms.ChoiceField(choices=Compression.choices, label=gettext_lazy("Compression"))
 
     shown_at = {"schedule": "times"}
 
@@ -87,10 +98,10 @@ class PolicyForm(PageForm):
         for name, label in (LABELS | PROOF).items():
             self.fields[name] = forms.IntegerField(min_value=0, max_value=100_000, label=label, help_text=HELP[name])
         self.sections: tuple[Section, ...] = (
-            ("When", "", ("times", "jitter_s", "blackouts", "paused")),
-            ("How long", KEEPING, tuple(LABELS)),
-            ("Proof", PROVING, (*PROOF, "anomalies")),
-            ("How", "", ("compression",)),
+            (gettext("When"), "", ("times", "jitter_s", "blackouts", "paused")),
+            (gettext("How long"), KEEPING, tuple(LABELS)),
+            (gettext("Proof"), PROVING, (*PROOF, "anomalies")),
+            (gettext("How"), "", ("compression",)),
         )
 
     def values(self) -> dict[str, Any]:
@@ -140,7 +151,7 @@ class PolicyAdmin(PageAdmin):
             request,
             form=form,
             save=lambda: save_policy(values=form.values()),
-            title="Edit the policy",
+            title=gettext("Edit the policy"),
             existing=existing,
             back=self.address(policy),
         )
@@ -165,10 +176,11 @@ def _window(line: str) -> dict[str, Any]:
     """Raises ValidationError; what its parts mean is checked by the service."""
     times, *words = line.split()
     if not (found := WINDOW.fullmatch(times)):
-        raise ValidationError(f"{line!r} does not begin with two times such as 08:00-18:30.")
+        raise ValidationError(gettext("%(line)r does not begin with two times such as 08:00-18:30.") % {"line": line})
     zones = [word for word in words if word.lower() not in DAYS]
     days = [word.lower() for word in words if word.lower() in DAYS]
     if len(zones) > 1:
-        raise ValidationError(f"{zones[0]!r} is neither a day (mon, tue, ...) nor the only timezone of {line!r}.")
+        text = gettext("%(zone)r is neither a day (mon, tue, ...) nor the only timezone of %(line)r.")
+        raise ValidationError(text % {"zone": zones[0], "line": line})
     named = {"days": days} if days else {}
     return {"from": found[1], "to": found[2], **named, **({"timezone": zones[0]} if zones else {})}
