@@ -59,7 +59,7 @@ class Entry(models.Model):
 
     class Meta:
         verbose_name = _("audit entry")
-        verbose_name_plural = _("audit")
+        verbose_name_plural = _("audit entries")
         ordering = ["-id"]
 
     def __str__(self) -> str:

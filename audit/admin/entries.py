@@ -64,7 +64,7 @@ class EntryAdmin(PageAdmin):
 
     @display(description=_("Action"))
     def what(self, entry: Entry) -> SafeString:
-        return two_lines(entry.object_name or entry.object_id or words(entry.action), action_words(entry))
+        return two_lines(action_words(entry), entry.object_name or entry.object_id or words(entry.detail))
 
     @display(description=_("Who"), ordering="who")
     def by(self, entry: Entry) -> SafeString:
@@ -98,6 +98,7 @@ def changes_of(entry: Entry) -> list[dict[str, Any]]:
 def _row(name: str, value: Any) -> dict[str, Any]:
     if isinstance(value, list):
         return {"name": words(name), "before": value[0], "after": value[1], "shown": True}
-    if isinstance(value, dict):
-        return {"name": words(name), "before": value.get("removed", ""), "after": value.get("added", ""), "shown": True}
+    if isinstance(value, dict):  # of a relation: the names that went and came
+        went, came = (", ".join(value.get(word, [])) for word in ("removed", "added"))
+        return {"name": words(name), "before": went, "after": came, "shown": True}
     return {"name": words(name), "shown": False}

@@ -22,5 +22,5 @@ def record(*, action: str, via: str, outcome: str, draft: Draft | None = None, *
 def _cut(name: str, value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    longest = Entry._meta.get_field(name).max_length
+    longest = getattr(Entry._meta.get_field(name), "max_length", None)
     return value.replace("\0", "")[:longest]

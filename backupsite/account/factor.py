@@ -86,7 +86,7 @@ def _enrol(request: HttpRequest, secret: str, form: ConfirmFactorForm) -> HttpRe
 
 def _qr(text: str) -> SafeString:
     """As SVG within the page: no other service sees the secret, and no address of a picture is kept anywhere."""
-    svg = segno.make(text, error="m").svg_inline(scale=5, border=3, dark="#0b1a20", light="#ffffff")
+    svg = segno.make(text, error="m").svg_inline(omitsize=True, border=2, dark="#0b1a20", light="#ffffff")
     return mark_safe(svg)
 
 

@@ -87,5 +87,6 @@ class ConfirmFactorForm(AskedAgain):
 
     def __init__(self, *args: Any, **values: Any) -> None:
         super().__init__(*args, **values)
-        if not self.request.user.has_usable_password():
+        user: Any = self.request.user
+        if not user.has_usable_password():
             del self.fields["password"]

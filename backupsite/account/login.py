@@ -55,9 +55,9 @@ def code(request: HttpRequest) -> HttpResponse:
         return redirect("admin:login")
     form = LoginCodeForm(request.POST if request.method == "POST" else None)
     if form.is_valid() and _right(request, user, form):
-        request.session.pop(WAITING)
+        wanted = request.session.pop(WAITING)["next"]
         login(request, user, backend=BACKEND)
-        return redirect(waiting["next"])
+        return redirect(wanted)
     context = {**admin.site.each_context(request), "form": form, "title": _("Second factor"), "who": user}
     return render(request, "accounts/login_code.html", context)
 

@@ -20,14 +20,13 @@ from jobs.roles import role_of
 def show(request: HttpRequest, template: str, **context: Any) -> HttpResponse:
     """A page in the admin's frame; without the menu while there is something to do first."""
     frame = {**admin.site.each_context(request), "gated": bool(request.session.get(GATE))}
-    if frame["gated"]:
-        frame["sidebar_navigation"] = []
+    frame["is_nav_sidebar_enabled"] = frame["is_nav_sidebar_enabled"] and not frame["gated"]
     return render(request, template, {**frame, **context})
 
 
 @require_safe
 def overview(request: HttpRequest) -> HttpResponse:
-    user = request.user
+    user: Any = request.user  # who is logged in: the admin's pages ask for that
     return show(
         request,
         "accounts/overview.html",

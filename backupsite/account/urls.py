@@ -1,19 +1,16 @@
 """Addresses of logging in and of one's own account; they stand before the admin's own of the same name."""
 
+from collections.abc import Callable
+
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.urls import URLPattern, path
 
 from backupsite.account import factor, login, pages, password, single_sign_on
 
 
-def _page(route: str, view: object, name: str) -> URLPattern:
-    found: URLPattern = path(f"admin/account/{route}", admin.site.admin_view(view), name=name)  # type: ignore[arg-type]
-    return found
-
-
-def _password(request: HttpRequest) -> HttpResponse:
-    return password.change(request)
+def _page(route: str, view: Callable[..., HttpResponse], name: str) -> URLPattern:
+    return path(f"admin/account/{route}", admin.site.admin_view(view), name=name)
 
 
 account_patterns = [
@@ -21,7 +18,7 @@ account_patterns = [
     path("admin/login/code/", login.code, name="account-login-code"),
     path("admin/login/oidc/", single_sign_on.begin, name="account-oidc"),
     path("admin/login/oidc/back/", single_sign_on.come_back, name="account-oidc-back"),
-    path("admin/password_change/", admin.site.admin_view(_password), name="account-password-change"),
+    path("admin/password_change/", admin.site.admin_view(password.change), name="account-password-change"),
     _page("", pages.overview, "account"),
     _page("password/", password.change, "account-password"),
     _page("second-factor/", factor.page, "account-factor"),
