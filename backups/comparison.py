@@ -1,6 +1,6 @@
 """A backup beside the one before it: plain differences of sizes, seconds and counts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -130,5 +130,5 @@ def previous_of(backup: Backup) -> Backup | None:
     """
     same: dict[str, Any] = {"database": backup.database_id, "type": backup.type, "collection": backup.collection}
     good = Backup.objects.filter(status__in=(Status.COMPLETED, Status.EXPIRED), created_at__lt=backup.created_at)
-    rows: Sequence[Backup] = good.filter(**same).only(*COLUMNS).order_by("-created_at", "-pk")[:5]
+    rows = good.filter(**same).only(*COLUMNS).order_by("-created_at", "-pk")[:5]
     return next((row for row in rows if (row.include, row.exclude) == (backup.include, backup.exclude)), None)

@@ -96,7 +96,7 @@ class RestorePages(PageAdmin):
         """`checked`: whether this step was sent, so that its faults are told."""
         at = STEPS.index(step)
         values = form.data if form.is_bound else QueryDict()
-        shown = form if checked else RestoreForm(None, backup=backup, initial=values.dict())
+        shown = form if checked else RestoreForm(None, backup=backup, initial=dict(values.items()))
         shown.in_sections()  # dresses the fields
         target = form.cleaned_data.get("target") if form.is_bound and not form.errors.get("target") else None
         return self.render(
