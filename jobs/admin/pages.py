@@ -77,7 +77,8 @@ class PageAdmin(RoleAdmin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         obj = self.object_or_404(request, object_id)
-        return self.render(request, self.page_template, object=obj, title=str(obj), **self.page_context(request, obj))
+        context = {"title": str(obj), **self.page_context(request, obj)}
+        return self.render(request, self.page_template, object=obj, **context)
 
     # Forms
 
