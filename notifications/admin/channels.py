@@ -1,5 +1,6 @@
 """Channels: a form for each kind, a test, and the secret of a webhook."""
 
+from datetime import timedelta
 from typing import Any
 
 from django import forms
@@ -8,6 +9,7 @@ from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern
+from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -18,7 +20,7 @@ from jobs.admin.forms import KEEP, LinesField, PageForm, SecretField
 from jobs.admin.pages import PageAdmin, posted, tell
 from jobs.fields import unseal
 from jobs.templatetags.backupsite import distance, two_lines
-from notifications.admin.shown import target_badge
+from notifications.admin.shown import severity_badge, target_badge, with_badges
 from notifications.models import Channel, Delivery
 from notifications.services.save_channel import (
     SECRETS,
@@ -31,6 +33,14 @@ from notifications.services.save_channel import (
 )
 from notifications.services.try_channel import try_channel
 
+RECENT = timedelta(days=30)
+LABELS = {
+    "host": _("SMTP server"),
+    "port": _("Port"),
+    "security": _("Security"),
+    "username": _("User"),
+    "sender": _("From"),
+}
 SECURITY_NAMES = {"starttls": "STARTTLS", "tls": "TLS", "none": _("none")}
 
 
@@ -97,7 +107,9 @@ class ChannelAdmin(PageAdmin):
     page_template = "notifications/channel.html"
     list_display = ("what", "state", "where", "rule_count", "waiting", "last_sent")
     search_fields = ("id", "name")
+    search_help_text = _("Search by name or id")
     empty_hint = _("Add a channel, so that somebody is told when backups fail.")
+    add_label = _("Add a channel")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Channel]:
         waiting = Q(deliveries__state=Delivery.State.WAITING)
@@ -139,11 +151,17 @@ class ChannelAdmin(PageAdmin):
 
     def page_context(self, request: HttpRequest, obj: Channel) -> dict[str, Any]:
         shown = [name for name in SETTINGS[obj.kind] if name not in ("recipients",)]
+        recent = obj.deliveries.filter(created_at__gt=timezone.now() - RECENT)
         return {
             "badge": target_badge(obj),
-            "facts": [(name, obj.settings[name]) for name in shown if obj.settings.get(name)],
-            "rules": obj.rules.all(),
-            "deliveries": obj.deliveries.annotate(count=Count("events")).order_by("-id")[:20],
+            "facts": [(LABELS[name], obj.settings[name]) for name in shown if obj.settings.get(name)],
+            "rules": [{"rule": rule, "badge": severity_badge(rule.min_severity)} for rule in obj.rules.all()],
+            "deliveries": with_badges(obj.deliveries.annotate(count=Count("events")).order_by("-id")[:20]),
+            "health": recent.aggregate(
+                sent=Count("pk", filter=Q(state=Delivery.State.SENT)),
+                failed=Count("pk", filter=Q(state=Delivery.State.FAILED)),
+                waiting=Count("pk", filter=Q(state=Delivery.State.WAITING)),
+            ),
             "has_old_secret": "old_secret" in obj.secret_names,
             **{f"{name}_url": self.address(obj, name) for name in ("edit", "delete", "rotate", "drop_old")},
             "check_url": self.address(obj, "test"),
@@ -167,7 +185,10 @@ class ChannelAdmin(PageAdmin):
 
     def _form(self, request: HttpRequest, row: Channel, existing: Channel | None) -> HttpResponse:
         form = ChannelForm(posted(request), channel=row)
-        title = gettext("Edit %(name)s") % {"name": existing} if existing else gettext("Add a channel")
+        if existing:
+            title = gettext("Edit %(name)s") % {"name": existing}
+        else:
+            title = gettext("Add a channel: %(kind)s") % {"kind": row.get_kind_display()}
 
         def save() -> Channel:
             return save_channel(channel=row, values=form.values(), create=existing is None)

@@ -3,19 +3,34 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.contrib.auth import get_user_model
+from django.db.models import CharField, Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Cast
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.dateparse import parse_datetime
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
+from unfold.contrib.filters.admin import ChoicesCheckboxFilter, DropdownFilter
 from unfold.decorators import display
 
 from jobs.admin.pages import PageAdmin
 from jobs.templatetags.backupsite import distance, moment, two_lines
-from notifications.admin.shown import database_choices, severity_badge
+from notifications.admin.shown import database_choices, severity_badge, with_badges
 from notifications.kinds import KINDS
 from notifications.links import path_of
 from notifications.models import Event
+from notifications.registry import databases
+
+LABELS = {
+    "since": _("Since"),
+    "last_good_at": _("Last good backup"),
+    "last_proven_at": _("Last proven"),
+    "fault": _("Fault"),
+    "by": _("By"),
+    "note": _("Note"),
+}
 
 
 class KindFilter(DropdownFilter):
@@ -46,14 +61,17 @@ class DatabaseFilter(DropdownFilter):
 @admin.register(Event)
 class EventAdmin(PageAdmin):
     page_template = "notifications/event.html"
-    list_display = ("what", "how_bad", "about", "at")
-    list_filter = (("severity", ChoicesDropdownFilter), KindFilter, DatabaseFilter)
+    list_display = ("how_bad", "what", "about", "at")
+    list_display_links = ("what",)
+    list_filter = (("severity", ChoicesCheckboxFilter), KindFilter, DatabaseFilter)
     list_filter_submit = True
     search_fields = ("subject_id", "database_id", "message")
+    search_help_text = _("Search by message, Database or id")
     empty_hint = _("What happens to Databases, destinations and channels is listed here.")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
-        return Event.objects.select_related("muted_by")
+        users = get_user_model().objects.annotate(text=Cast("pk", CharField())).filter(text=OuterRef("subject_id"))
+        return Event.objects.select_related("muted_by").annotate(user_name=Subquery(users.values("username")[:1]))
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -61,27 +79,54 @@ class EventAdmin(PageAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    @display(description=_("Event"))
-    def what(self, event: Event) -> SafeString:
-        return two_lines(event.message[:200], event.kind)
-
     @display(description=_("Severity"), ordering="severity")
     def how_bad(self, event: Event) -> SafeString:
         return severity_badge(event.severity)
 
+    @display(description=_("Event"))
+    def what(self, event: Event) -> SafeString:
+        muted = f" · {gettext('muted')}" if event.muted_by_id else ""
+        return two_lines(event.message[:200], f"{event.kind}{muted}")
+
     @display(description=_("About"), ordering="database_id")
     def about(self, event: Event) -> SafeString:
-        return two_lines(event.database_id or event.subject_id, event.subject_id if event.database_id else "")
+        return two_lines(event.database_id or subject_of(event), subject_of(event) if event.database_id else "")
 
     @display(description=_("Time"), ordering="created_at")
     def at(self, event: Event) -> SafeString:
         return two_lines(moment(event.created_at), distance(event.created_at))
 
+    # The page
+
     def page_context(self, request: HttpRequest, obj: Event) -> dict[str, Any]:
         kind = KINDS.get(obj.kind)
+        deliveries = obj.deliveries.select_related("channel", "ping").annotate(count=Count("events"))
         return {
-            "about": kind.description if kind else "",
+            "title": obj.message[:80],
+            "about": gettext(kind.description) if kind else "",
             "badge": severity_badge(obj.severity),
-            "path": path_of(obj),
-            "deliveries": obj.deliveries.select_related("channel")[:50],
+            "subject": subject_of(obj),
+            "path": self._path_of(obj),
+            "database": dict(databases()).get(obj.database_id, obj.database_id),
+            "facts": [(LABELS[name], _fact(value)) for name, value in obj.data.items() if name in LABELS],
+            "deliveries": with_badges(deliveries.order_by("-id")[:50]),
         }
+
+    def _path_of(self, event: Any) -> str:
+        if event.user_name and event.kind.startswith("security."):
+            return reverse("admin:auth_user_change", args=[event.subject_id])
+        return path_of(event)
+
+
+def subject_of(event: Any) -> str:
+    """What it is about: its id, or the name of a user, whose id says nothing to anybody."""
+    if not (event.kind.startswith("security.") and event.subject_id.isdecimal()):
+        return str(event.subject_id)
+    return event.user_name or gettext("a user who is gone")
+
+
+def _fact(value: Any) -> Any:
+    if value is None:
+        return gettext("never")
+    at = parse_datetime(value) if isinstance(value, str) else None
+    return moment(at) if at else value

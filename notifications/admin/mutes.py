@@ -17,7 +17,8 @@ from unfold.decorators import display
 from jobs.admin.forms import LinesField, PageForm
 from jobs.admin.pages import PageAdmin, posted, tell
 from jobs.roles import Role
-from jobs.templatetags.backupsite import distance, two_lines
+from jobs.templatetags.backupsite import distance, moment, two_lines
+from jobs.templatetags.parts import state_badge
 from notifications.admin.shown import database_choices
 from notifications.models import Mute
 from notifications.services.save_mute import mute, unmute
@@ -48,7 +49,8 @@ class MuteForm(PageForm):
 class MuteAdmin(PageAdmin):
     change_role = Role.OPERATOR
     page_template = "notifications/mute.html"
-    list_display = ("what", "ends", "by", "silenced")
+    list_display = ("what", "state", "ends", "by", "silenced")
+    add_label = _("Mute")
     empty_hint = _("During works on a server, mute its Databases until you are done.")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Mute]:
@@ -58,9 +60,13 @@ class MuteAdmin(PageAdmin):
     def what(self, row: Mute) -> SafeString:
         return two_lines(str(row), row.reason)
 
+    @display(description=_("State"))
+    def state(self, row: Mute) -> SafeString:
+        return mute_badge(row)
+
     @display(description=_("Until"), ordering="until")
-    def ends(self, row: Mute) -> str:
-        return distance(row.until)
+    def ends(self, row: Mute) -> SafeString:
+        return two_lines(moment(row.until), distance(row.until))
 
     @display(description=_("By"), ordering="created_by")
     def by(self, row: Mute) -> str:
@@ -78,6 +84,7 @@ class MuteAdmin(PageAdmin):
 
     def page_context(self, request: HttpRequest, obj: Mute) -> dict[str, Any]:
         return {
+            "badge": mute_badge(obj),
             "holds": obj.until > timezone.now(),
             "end_url": self.address(obj, "end"),
             "events": obj.events.all()[:50],
@@ -96,3 +103,9 @@ class MuteAdmin(PageAdmin):
         tell(request, lambda: unmute(mute=row), gettext("Events are told again."))
         self.log_change(request, row, [{"changed": {"fields": ["until"]}}])
         return redirect(self.address(row))
+
+
+def mute_badge(row: Mute) -> SafeString:
+    if row.until > timezone.now():
+        return state_badge("warn", "notifications_off", gettext("muted"))
+    return state_badge("quiet", "notifications", gettext("ended"))

@@ -15,8 +15,9 @@ from unfold.decorators import display
 from jobs.admin.forms import KEEP, PageForm, SecretField
 from jobs.admin.pages import PageAdmin, posted
 from jobs.templatetags.backupsite import distance
-from notifications.admin.shown import database_choices, target_badge
+from notifications.admin.shown import database_choices, target_badge, with_badges
 from notifications.models import Ping
+from notifications.registry import databases
 from notifications.services.save_ping import delete_ping, save_ping
 from notifications.services.try_channel import try_ping
 
@@ -52,6 +53,8 @@ class PingAdmin(PageAdmin):
     page_template = "notifications/ping.html"
     list_display = ("database_id", "state", "place", "last_sent")
     search_fields = ("database_id",)
+    search_help_text = _("Search by Database")
+    add_label = _("Add a ping")
     empty_hint = _("A service outside that expects a ping notices also when this whole site is gone.")
 
     @display(description=_("State"))
@@ -71,7 +74,8 @@ class PingAdmin(PageAdmin):
     def page_context(self, request: HttpRequest, obj: Ping) -> dict[str, Any]:
         return {
             "badge": target_badge(obj),
-            "deliveries": obj.deliveries.all()[:20],
+            "deliveries": with_badges(obj.deliveries.order_by("-id")[:20]),
+            "name": dict(databases()).get(obj.database_id, obj.database_id),
             "edit_url": self.address(obj, "edit"),
             "delete_url": self.address(obj, "delete"),
             "check_url": self.address(obj, "test"),

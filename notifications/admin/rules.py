@@ -16,7 +16,7 @@ from jobs.admin.forms import LinesField, PageForm
 from jobs.admin.pages import PageAdmin, posted
 from jobs.templatetags.backupsite import span
 from notifications.admin.shown import database_choices, severity_badge
-from notifications.kinds import KINDS
+from notifications.kinds import KINDS, matches
 from notifications.models import Channel, Rule, Severity
 from notifications.services.save_rule import delete_rule, save_rule
 
@@ -62,6 +62,7 @@ class RuleAdmin(PageAdmin):
     page_template = "notifications/rule.html"
     list_display = ("what", "from_severity", "whom", "which", "collects")
     empty_hint = _("A rule says which events go to a channel.")
+    add_label = _("Add a rule")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Rule]:
         return Rule.objects.select_related("channel")
@@ -93,7 +94,11 @@ class RuleAdmin(PageAdmin):
         return {
             "badge": severity_badge(obj.min_severity),
             "collects": span(obj.group_s),
-            "kinds": KINDS.values(),
+            "kinds": [
+                {"name": kind.name, "description": gettext(kind.description)}
+                for kind in KINDS.values()
+                if matches(kind.name, obj.kinds)
+            ],
             "edit_url": self.address(obj, "edit"),
             "delete_url": self.address(obj, "delete"),
         }

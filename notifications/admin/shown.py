@@ -1,28 +1,52 @@
-"""How severities and the state of a target are written."""
+"""How severities, deliveries and the state of a target are written: by colour, shape and word."""
 
-from django.utils.html import format_html
+from typing import Any
+
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
-from notifications.models import Severity, Target
+from jobs.templatetags.parts import state_badge
+from notifications.models import Delivery, Severity, Target
 from notifications.registry import databases
 
-CLASSES = {Severity.INFO: "", Severity.WARNING: "bks-pending", Severity.ERROR: "bks-failed"}
+SEVERITIES = {
+    Severity.INFO: ("quiet", "info"),
+    Severity.WARNING: ("warn", "warning"),
+    Severity.ERROR: ("bad", "error"),
+}
+DELIVERIES = {
+    Delivery.State.WAITING: ("now", "schedule_send"),
+    Delivery.State.SENT: ("good", "check_circle"),
+    Delivery.State.FAILED: ("bad", "error"),
+    Delivery.State.DROPPED: ("quiet", "block"),
+}
 
 
 def severity_badge(severity: str) -> SafeString:
     one = Severity(severity)
-    return format_html('<span class="bks-badge {}">{}</span>', CLASSES[one], one.label)
+    return state_badge(*SEVERITIES[one], one.label)
+
+
+def delivery_badge(delivery: Delivery) -> SafeString:
+    return state_badge(*DELIVERIES[Delivery.State(delivery.state)], delivery.get_state_display())
 
 
 def target_badge(target: Target) -> SafeString:
     if not target.enabled:
-        return format_html('<span class="bks-badge">{}</span>', gettext("off"))
+        return state_badge("quiet", "notifications_off", gettext("off"))
     if target.failing_since:
-        return format_html('<span class="bks-badge bks-failed">{}</span>', gettext("failing"))
+        return state_badge("bad", "error", gettext("failing"))
     if target.last_ok_at:
-        return format_html('<span class="bks-badge bks-completed">{}</span>', gettext("works"))
-    return format_html('<span class="bks-badge">{}</span>', gettext("not used yet"))
+        return state_badge("good", "check_circle", gettext("works"))
+    return state_badge("quiet", "help", gettext("not used yet"))
+
+
+def with_badges(deliveries: Any) -> list[Delivery]:
+    """For `notifications/deliveries.html`."""
+    shown = list(deliveries)
+    for delivery in shown:
+        delivery.badge = delivery_badge(delivery)
+    return shown
 
 
 def database_choices() -> list[tuple[str, str]]:

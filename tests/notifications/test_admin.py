@@ -4,13 +4,14 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from standardwebhooks.webhooks import Webhook
 
-from notifications.models import Channel, Mute, Ping, Rule
+from notifications.models import Channel, Event, Mute, Ping, Rule
 from notifications.services.save_mute import mute
 from notifications.services.save_ping import save_ping
 from tests.api import browser_of, make_database
@@ -177,3 +178,23 @@ def test_a_list_asks_as_often_for_many_rows_as_for_few(log_in: LogIn, model: str
     few = ask()
     fill(2, 6)
     assert ask() == few
+
+
+def test_an_event_about_a_user_names_the_user(log_in: LogIn) -> None:
+    user = get_user_model().objects.create_user("somebody")
+    event = Event.objects.create(
+        kind="security.user_created", severity="warning", subject_id=str(user.pk), message="A user was added."
+    )
+    browser = log_in("admin")
+    assert "somebody" in browser.get(at("event")).content.decode()
+    page = browser.get(at("event", f"{event.pk}/change/")).content.decode()
+    assert "somebody" in page and f"/admin/auth/user/{user.pk}/change/" in page
+    user.delete()
+    assert "a user who is gone" in browser.get(at("event", f"{event.pk}/change/")).content.decode()
+
+
+def test_a_rules_page_lists_what_it_sends_and_nothing_else(log_in: LogIn) -> None:
+    channel = Channel.objects.create(name="c", kind="webhook", settings={"place": "x"})
+    rule = Rule.objects.create(channel=channel, kinds=["drill.*"])
+    page = log_in("viewer").get(at("rule", f"{rule.pk}/change/")).content.decode()
+    assert "drill.failed" in page and "backup.failed" not in page
