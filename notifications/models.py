@@ -84,6 +84,8 @@ class Channel(Target):
     secret_names = models.JSONField(default=list, editable=False)
 
     class Meta:
+        verbose_name = _("channel")
+        verbose_name_plural = _("channels")
         ordering = ["name", "id"]
 
     def __str__(self) -> str:
@@ -104,6 +106,8 @@ class Ping(Target):
     )
 
     class Meta:
+        verbose_name = _("ping")
+        verbose_name_plural = _("pings")
         ordering = ["database_id"]
 
     def __str__(self) -> str:
@@ -125,6 +129,8 @@ class Rule(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
+        verbose_name = _("rule")
+        verbose_name_plural = _("rules")
         ordering = ["created_at", "id"]
 
     def __str__(self) -> str:
@@ -151,6 +157,8 @@ class Mute(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
+        verbose_name = _("mute")
+        verbose_name_plural = _("mutes")
         ordering = ["-until", "id"]
 
     def __str__(self) -> str:
@@ -172,6 +180,8 @@ class Event(models.Model):
     muted_by = models.ForeignKey(Mute, null=True, blank=True, on_delete=models.SET_NULL, related_name="events")
 
     class Meta:
+        verbose_name = _("event")
+        verbose_name_plural = _("events")
         ordering = ["-created_at", "-id"]
         indexes = [
             models.Index(fields=["id"], condition=models.Q(routed_at__isnull=True), name="notifications_unrouted")

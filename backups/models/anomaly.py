@@ -35,7 +35,8 @@ class Anomaly(models.Model):
     ended_note = models.TextField(blank=True)
 
     class Meta:
-        verbose_name_plural = "anomalies"
+        verbose_name = _("anomaly")
+        verbose_name_plural = _("anomalies")
         ordering: ClassVar[list[str]] = ["-found_at", "-backup"]
         indexes: ClassVar[list[Any]] = [
             models.Index(fields=["database", "-found_at"], name="backups_anomalies_held", condition=Q(ended_at=None)),

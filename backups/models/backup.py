@@ -77,6 +77,8 @@ class Backup(Job):
     proven_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        verbose_name = _("backup")
+        verbose_name_plural = _("backups")
         ordering = ["-created_at", "-id"]
         indexes = [
             models.Index(fields=["database", "status", "-created_at"], name="backups_of_database"),
@@ -128,7 +130,8 @@ class Copy(models.Model):
     error = models.TextField(blank=True)
 
     class Meta:
-        verbose_name_plural = "copies"
+        verbose_name = _("copy")
+        verbose_name_plural = _("copies")
         indexes = [
             # Without it SQLite, which keeps no statistics, looks for a backup's good copies among all that are good.
             models.Index(fields=["backup", "state", "destination"], name="backups_copies_of_backup"),

@@ -76,6 +76,8 @@ class Destination(models.Model):
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
+        verbose_name = _("destination")
+        verbose_name_plural = _("destinations")
         ordering = ["name", "id"]
         constraints = [
             models.UniqueConstraint(

@@ -73,6 +73,8 @@ class Drill(Job):
     signature = models.TextField(blank=True)  # of the report, base64
 
     class Meta:
+        verbose_name = _("drill")
+        verbose_name_plural = _("drills")
         ordering = ["-created_at", "-id"]
         indexes = [models.Index(fields=["database", "-created_at", "-id"], name="backups_drills_of_database")]
         constraints = [

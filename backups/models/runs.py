@@ -44,6 +44,8 @@ class Restore(Job):
     report = models.JSONField(default=dict, blank=True)
 
     class Meta:
+        verbose_name = _("restore")
+        verbose_name_plural = _("restores")
         ordering = ["-created_at", "-id"]
         constraints = [
             models.UniqueConstraint(
@@ -72,6 +74,8 @@ class Verification(Job):
     report = models.JSONField(default=dict, blank=True)
 
     class Meta:
+        verbose_name = _("verification")
+        verbose_name_plural = _("verifications")
         ordering = ["-created_at", "-id"]
 
 
@@ -96,6 +100,8 @@ class CopyJob(Job):
     )
 
     class Meta:
+        verbose_name = _("copy")
+        verbose_name_plural = _("copies")
         ordering = ["-created_at", "-id"]
         indexes = [models.Index(fields=["status", "destination"], name="backups_copy_jobs_of_place")]
         constraints = [

@@ -47,6 +47,8 @@ class Approval(models.Model):
     outcome = models.TextField(blank=True)  # id of the job that was started, or why it could not be done
 
     class Meta:
+        verbose_name = _("approval")
+        verbose_name_plural = _("approvals")
         ordering = ["-requested_at", "-id"]
 
     def __str__(self) -> str:
@@ -62,6 +64,8 @@ class KitDownload(models.Model):
     by_name = models.CharField(max_length=150)
 
     class Meta:
+        verbose_name = _("recovery kit")
+        verbose_name_plural = _("recovery kit")
         ordering = ["-at"]
 
     def __str__(self) -> str:
