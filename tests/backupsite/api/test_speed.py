@@ -15,10 +15,7 @@ pytestmark = pytest.mark.django_db
 TARGET_S = 0.150
 
 
-@pytest.mark.parametrize(
-    "address", ["/api/backups", "/api/backups?page=200", "/api/backups?status=completed", "/api/databases"]
-)
-def test_lists_stay_fast(address: str) -> None:
+def test_lists_stay_fast() -> None:
     destination = make_destination()
     databases = [make_database(f"db{number}", schedule="30 3 * * *") for number in range(50)]
     backups = Backup.objects.bulk_create(
@@ -37,12 +34,13 @@ def test_lists_stay_fast(address: str) -> None:
         for backup in backups
     )
     client = api("viewer")
-    took = []
-    for _ in range(5):
-        started = time.process_time()
-        with CaptureQueriesContext(connection) as asked:
-            answer = client.get(address)
-        took.append(time.process_time() - started)
-        assert len(answer.json()["results"]) == 50
-        assert len(asked) <= 6
-    assert min(took) < TARGET_S, took
+    for address in ("/api/backups", "/api/backups?page=200", "/api/backups?status=completed", "/api/databases"):
+        took = []
+        for _ in range(5):
+            started = time.process_time()
+            with CaptureQueriesContext(connection) as asked:
+                answer = client.get(address)
+            took.append(time.process_time() - started)
+            assert len(answer.json()["results"]) == 50
+            assert len(asked) <= 6
+        assert min(took) < TARGET_S, (address, took)
