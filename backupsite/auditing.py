@@ -88,7 +88,7 @@ def _what(request: HttpRequest, draft: Draft) -> dict[str, Any]:
     assert match is not None
     actions: dict[str, str] = getattr(match.func, "actions", None) or {}  # of a view of the API
     if done := actions.get(str(request.method).lower(), ""):
-        kind = str(match.func.initkwargs["basename"])  # type: ignore[attr-defined]
+        kind = str(match.func.initkwargs.get("basename") or match.url_name)  # type: ignore[attr-defined]
         model = getattr(getattr(match.func.cls, "queryset", None), "model", None)  # type: ignore[attr-defined]
     else:
         model, kind, done = _of_admin(str(match.url_name))

@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -53,6 +53,11 @@ class NostrAuthentication(BaseAuthentication):
 class IsNostrUser(BasePermission):
     def has_permission(self, request: Request, view: Any) -> bool:
         return isinstance(request.user, NostrUser)
+
+
+def pubkey_of(request: Request) -> str:
+    """Of who signed it: the view asks for that."""
+    return str(cast(Any, request.user).pubkey)
 
 
 def raw_target(request: HttpRequest) -> str:

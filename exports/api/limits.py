@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.addresses import client_address
+from exports.api.authentication import pubkey_of
 from exports.models import ExportPolicy
 from exports.selectors import export_policy
 from jobs.services.quota import Limit, Taken, subject_of, take
@@ -25,14 +26,13 @@ class Limited:
     A request whose signature is refused counts against its address, and against nobody's key.
     """
 
-    action: str | None
     taken: Taken | None = None
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         policy = export_policy()
         self._count(policy, "address", network_of(client_address(request._request)))
         super().initial(request, *args, **kwargs)  # type: ignore[misc]  # signs in
-        self._count(policy, "key", request.user.pubkey)
+        self._count(policy, "key", pubkey_of(request))
 
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
         answer: Response = super().finalize_response(request, response, *args, **kwargs)  # type: ignore[misc]
@@ -43,7 +43,7 @@ class Limited:
         return answer
 
     def _count(self, policy: ExportPolicy, *who: str) -> None:
-        creates = self.action == "create"
+        creates = getattr(self, "action", None) == "create"
         most, window = (policy.creations_per_hour, HOUR) if creates else (policy.queries_per_quarter, QUARTER)
         limit = Limit(subject_of("exports", "create" if creates else "query", *who), most, window)
         self.taken = _tighter([take([limit]), *([self.taken] if self.taken else [])])

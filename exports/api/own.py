@@ -1,5 +1,7 @@
 """End users ask for exports of their own data, and see those only. Each request is signed (NIP-98)."""
 
+from typing import Any
+
 from django.db.models import QuerySet
 from django.urls import reverse
 from drf_spectacular.helpers import forced_singular_serializer
@@ -11,7 +13,7 @@ from rest_framework.response import Response
 
 from backups.api.common import DETAIL_ACTION, invalid
 from exports.api import own_serializers as shapes
-from exports.api.authentication import IsNostrUser, NostrAuthentication
+from exports.api.authentication import IsNostrUser, NostrAuthentication, pubkey_of
 from exports.api.limits import Limited
 from exports.models import Export
 from exports.selectors import exports_of
@@ -25,6 +27,7 @@ UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 LIMIT = OpenApiParameter(
     "limit", {"type": "integer", "minimum": 1}, description=f"Rows: 50 unless told, never more than {MOST_LISTED}."
 )
+ONE_LIST: Any = forced_singular_serializer(shapes.ExportListSerializer)  # type: ignore[no-untyped-call]
 NO_STORE = {"Cache-Control": "no-store"}  # links are in it
 
 
@@ -52,11 +55,11 @@ class OwnExportViewSet(Limited, viewsets.GenericViewSet[Export]):
         """Asks for an export of everything that is kept of your public key here."""
         given = shapes.ExportRequestSerializer(data=request.data)
         given.is_valid(raise_exception=True)
-        export = request_export(pubkey=request.user.pubkey, **given.validated_data)
+        export = request_export(pubkey=pubkey_of(request), **given.validated_data)
         location = reverse("api:own-export-detail", args=[export.pk])
         return Response(shapes.NewExportSerializer(export).data, status=201, headers={"Location": location})
 
-    @extend_schema(parameters=[LIMIT], responses=forced_singular_serializer(shapes.ExportListSerializer))
+    @extend_schema(parameters=[LIMIT], responses=ONE_LIST)
     def list(self, request: Request) -> Response:
         """Your exports, the newest first."""
         exports = self.get_queryset()

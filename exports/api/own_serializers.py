@@ -151,6 +151,6 @@ def result_url(token: str) -> str:
 
 
 def _completed(export: Export) -> Any:
-    if export.status not in ENDED_WELL:
+    if export.status not in ENDED_WELL or export.finished_at is None:
         return None
     return serializers.DateTimeField().to_representation(export.finished_at)

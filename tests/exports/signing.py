@@ -39,9 +39,8 @@ class User(Author):
         return f"Nostr {as_token(self.event(method, target, body, **changes))}"
 
     def send(self, method: str, target: str, header: str, body: bytes = b"", **more: Any) -> Any:
-        return self.client.generic(
-            method, target, body, content_type="application/json", HTTP_AUTHORIZATION=header, **more
-        )
+        sent: Any = self.client.generic  # takes bytes too
+        return sent(method, target, body, content_type="application/json", HTTP_AUTHORIZATION=header, **more)
 
     def call(self, method: str, target: str, body: Any = None, **more: Any) -> Any:
         raw = b"" if body is None else json.dumps(body).encode()

@@ -36,8 +36,8 @@ class Web:
     url: str
     log: Path
 
-    def send(self, method: str, target: str, header: str, body: bytes = b"", **headers: str) -> tuple[int, Any]:
-        given = {"Authorization": header, "Content-Type": "application/json", **headers}
+    def send(self, method: str, target: str, header: str, body: bytes = b"", headers: Any = None) -> tuple[int, Any]:
+        given = {"Authorization": header, "Content-Type": "application/json", **(headers or {})}
         asked = urllib.request.Request(self.url + target, data=body or None, headers=given, method=method)
         try:
             with urllib.request.urlopen(asked, timeout=120) as answer:
@@ -106,8 +106,10 @@ def test_the_raw_target_is_what_is_signed(web: Web) -> None:
 def test_no_header_changes_the_address(web: Web) -> None:
     forwarded = {"X-Forwarded-Host": "evil.example.com", "X-Forwarded-Proto": "https", "RAW-URI": LIST}
     lured = User("ada", origin="https://evil.example.com").header("GET", LIST)
-    assert web.send("GET", LIST, lured, **forwarded)[1]["code"] == "nip98_url"
-    assert web.send("GET", LIST, web.user("ada").header("GET", LIST), Host="localhost", **forwarded)[0] == 200
+    assert web.send("GET", LIST, lured, headers=forwarded)[1]["code"] == "nip98_url"
+    assert (
+        web.send("GET", LIST, web.user("ada").header("GET", LIST), headers={"Host": "localhost", **forwarded})[0] == 200
+    )
 
 
 def test_a_signature_is_taken_once_by_all_processes_together(web: Web) -> None:

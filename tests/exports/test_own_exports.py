@@ -73,7 +73,7 @@ def test_an_export_goes_from_the_question_to_the_zip(records_service: RecordsSer
     assert shown["metadata"]["originalSize"] > shown["metadata"]["compressedSize"] > 0
     assert shown["resultUrl"].startswith(f"{ORIGIN}/api/downloads/exports/")
 
-    fetched = ada.client.get(shown["resultUrl"].removeprefix(ORIGIN))
+    fetched: Any = ada.client.get(shown["resultUrl"].removeprefix(ORIGIN))
     archive = zipfile.ZipFile(io.BytesIO(b"".join(fetched.streaming_content)))
     assert set(archive.namelist()) == {"shop/posts.ndjson", "shop/orders.ndjson", "index.json", "README.txt"}
     assert len(archive.read("shop/posts.ndjson").splitlines()) == 300
