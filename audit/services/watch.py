@@ -46,7 +46,8 @@ def _draft_for(sender: type[models.Model], raw: bool = False) -> Draft | None:
 
 
 def _is_ours(sender: type[models.Model]) -> bool:
-    path = apps.get_app_config(sender._meta.app_label).module
+    config = apps.app_configs.get(sender._meta.app_label)  # none of the rows in which migrations are noted
+    path = config.module if config else None
     return path is not None and not path.__name__.startswith(("django.", "django_", "rest_framework", "unfold"))
 
 
