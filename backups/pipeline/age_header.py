@@ -1,4 +1,4 @@
-"""The header of an age file, after the C2SP specification (age-encryption.org/v1), for X25519 recipients."""
+"""The header of an age file, after the C2SP specification (age-encryption.org/v1), for X25519 and SSH recipients."""
 
 import hmac
 import re
@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from backups.pipeline import ssh_keys
 from backups.pipeline.blocks import BlockReader
 from backups.pipeline.damage import corrupt, truncated
 from backups.pipeline.keys import private_key, public_key
@@ -27,6 +28,7 @@ WRAPPED_SIZE = FILE_KEY_SIZE + 16
 COLUMNS = 64  # of base64 in a stanza's body; a shorter line, empty if need be, ends it
 MAX_HEADER = 1 << 20
 ZERO_NONCE = bytes(12)  # the wrapping key is used once
+_STANZA = rb"-> [!-~]+(?: [!-~]+)*\n(?:[A-Za-z0-9+/]{64}\n)*[A-Za-z0-9+/]{0,63}\n"
 
 
 def derive(secret: bytes, *, salt: bytes, info: bytes) -> bytes:
@@ -59,7 +61,16 @@ def read_header(source: BlockReader, identities: Sequence[str]) -> bytes:
     return file_key
 
 
-def _wrap(file_key: bytes, recipient: X25519PublicKey) -> bytes:
+def _wrap(file_key: bytes, recipient: X25519PublicKey | ssh_keys.PublicKey) -> bytes:
+    if isinstance(recipient, X25519PublicKey):
+        return _wrap_x25519(file_key, recipient)
+    arguments, body = ssh_keys.wrap(file_key, recipient)
+    text = _base64(body)
+    lines = [text[at : at + COLUMNS] for at in range(0, len(text) + 1, COLUMNS)]  # the last one is shorter, or empty
+    return b"-> " + " ".join(arguments).encode() + b"\n" + b"\n".join(lines) + b"\n"
+
+
+def _wrap_x25519(file_key: bytes, recipient: X25519PublicKey) -> bytes:
     ephemeral = X25519PrivateKey.generate()
     share = ephemeral.public_key().public_bytes_raw()
     salt = share + recipient.public_bytes_raw()
@@ -103,23 +114,37 @@ def _line(source: BlockReader, limit: int) -> bytes:
     return bytes(line)
 
 
-def _unwrapped(lines: list[bytes], keys: Sequence[X25519PrivateKey]) -> Iterator[bytes | None]:
-    """Tries every key on every X25519 stanza; stanzas of other kinds are other people's."""
+def _unwrapped(lines: list[bytes], keys: Sequence[X25519PrivateKey | ssh_keys.PrivateKey]) -> Iterator[bytes | None]:
+    """Tries every key on every stanza of its kind; stanzas of other kinds are other people's."""
     text = b"".join(lines)
-    if (
-        re.fullmatch(
-            rb"(-> [!-~]+( [!-~]+)*\n([A-Za-z0-9+/]{64}\n)*[A-Za-z0-9+/]{0,63}\n)+",
-            text,
-        )
-        is None
-    ):
+    if re.fullmatch(rb"(" + _STANZA + rb")+", text) is None:
         raise corrupt("The artefact's age header is damaged.")
-    for share, body in re.findall(rb"-> X25519 (\S+)\n([A-Za-z0-9+/]*)\n", text):
-        public, wrapped = _unbase64(share), _unbase64(body)
-        if len(public) != 32 or len(wrapped) != WRAPPED_SIZE:
-            raise corrupt("The artefact's age header is damaged.")
+    for stanza in re.finditer(_STANZA, text):
+        first, *rest = stanza[0].splitlines()
+        arguments, encoded = first[3:].decode().split(" "), b"".join(rest)
         for key in keys:
-            yield _unwrap(X25519PublicKey.from_public_bytes(public), wrapped, key)
+            if isinstance(key, X25519PrivateKey):
+                yield _unwrap_x25519(arguments, encoded, key)
+            else:
+                yield _unwrap_ssh(arguments, encoded, key)
+
+
+def _unwrap_ssh(arguments: list[str], encoded: bytes, key: ssh_keys.PrivateKey) -> bytes | None:
+    if arguments[0] not in ssh_keys.LABEL:
+        return None
+    try:
+        return ssh_keys.unwrap(arguments, _unbase64(encoded), key)
+    except ValueError as error:
+        raise corrupt("The artefact's age header is damaged.") from error
+
+
+def _unwrap_x25519(arguments: list[str], encoded: bytes, key: X25519PrivateKey) -> bytes | None:
+    if arguments[0] != "X25519" or len(arguments) != 2:
+        return None
+    public, wrapped = _unbase64(arguments[1].encode()), _unbase64(encoded)
+    if len(public) != 32 or len(wrapped) != WRAPPED_SIZE:
+        raise corrupt("The artefact's age header is damaged.")
+    return _unwrap(X25519PublicKey.from_public_bytes(public), wrapped, key)
 
 
 def _unwrap(share: X25519PublicKey, wrapped: bytes, private: X25519PrivateKey) -> bytes | None:

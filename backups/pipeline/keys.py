@@ -1,6 +1,7 @@
-"""age X25519 keys: `age1...` (recipient, public) and `AGE-SECRET-KEY-1...` (identity, secret).
+"""age X25519 keys: `age1...` (recipient, public) and `AGE-SECRET-KEY-1...` (identity, secret); SSH keys beside them.
 
-The text form is Bech32 (BIP 173) without its length limit, as the age specification (C2SP) asks.
+The text form is Bech32 (BIP 173) without its length limit, as the age specification (C2SP) asks. SSH keys are as
+OpenSSH writes them: see ssh_keys.py.
 """
 
 import re
@@ -10,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import (
     X25519PublicKey,
 )
 
+from backups.pipeline.ssh_keys import PrivateKey, PublicKey, public_text, ssh_private_key, ssh_public_key
 from jobs.errors import BackupError
 
 CHARSET = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
@@ -27,37 +29,44 @@ def generate_identity() -> tuple[str, str]:
 
 def recipient_of(identity: str) -> str:
     """The public key of an identity. Raises BackupError(code="wrong_key") when it is none."""
-    return _bech32(RECIPIENT, private_key(identity).public_key().public_bytes_raw())
+    key = private_key(identity)
+    if isinstance(key, X25519PrivateKey):
+        return _bech32(RECIPIENT, key.public_key().public_bytes_raw())
+    return public_text(key)
 
 
 def valid_recipient(text: str) -> bool:
-    return _raw(text, RECIPIENT) is not None
+    return _raw(text, RECIPIENT) is not None or ssh_public_key(text) is not None
 
 
 def valid_identity(text: str) -> bool:
-    return _raw(text, IDENTITY) is not None
+    return _raw(text, IDENTITY) is not None or ssh_private_key(text) is not None
 
 
-def private_key(identity: str) -> X25519PrivateKey:
+def private_key(identity: str) -> X25519PrivateKey | PrivateKey:
+    if ssh := ssh_private_key(identity):
+        return ssh
     raw = _raw(identity.strip(), IDENTITY)
     if raw is None:
         raise BackupError(
             "The given identity is no age secret key.",
             code="wrong_key",
             permanent=True,
-            hint="It is one line that starts with AGE-SECRET-KEY-1.",
+            hint="It is one line that starts with AGE-SECRET-KEY-1, or an SSH key (ed25519, rsa) without passphrase.",
         )
     return X25519PrivateKey.from_private_bytes(raw)
 
 
-def public_key(recipient: str) -> X25519PublicKey:
+def public_key(recipient: str) -> X25519PublicKey | PublicKey:
+    if ssh := ssh_public_key(recipient):
+        return ssh
     raw = _raw(recipient, RECIPIENT)
     if raw is None:
         raise BackupError(
             "A recipient is no age public key.",  # not repeated here: it may be a secret key by mistake
             code="invalid_recipient",
             permanent=True,
-            hint="It is one line that starts with age1, as age-keygen prints it.",
+            hint="It is one line that starts with age1, as age-keygen prints it, or with ssh-ed25519 or ssh-rsa.",
         )
     return X25519PublicKey.from_public_bytes(raw)
 

@@ -20,7 +20,9 @@ def protect_database(*, database: Database, values: Mapping[str, Any], create: b
     """
     if not all(map(valid_recipient, values.get("encryption_recipients") or ())):
         # Not repeated: it may be a secret key by mistake, which would be stored and shown to every viewer.
-        raise ValidationError({"encryption_recipients": ["A recipient is one line that starts with age1."]})
+        raise ValidationError(
+            {"encryption_recipients": ["A recipient is one line that starts with age1, ssh-ed25519 or ssh-rsa."]}
+        )
     own = {name: value for name, value in values.items() if name not in ("destinations", "placements")}
     with transaction.atomic():
         saved = save_database(database=database, values=own, create=create)
