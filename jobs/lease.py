@@ -97,13 +97,18 @@ class Lease:
     def phase(self, name: str, *, moves_bytes: bool = True, estimate: int | None = None) -> None:
         """Enters a phase; `moves_bytes` subjects it to the stall timeout. Bytes count from 0 again."""
         self.check()
-        self._book.enter(name, bytes_done=self._bytes_done)
+        self._book.enter(name, bytes_done=self._bytes_moved)
         with self._lock:
             self._phase, self._bytes_expected, self._estimate = name, moves_bytes, estimate
             self._bytes_done = 0
             self._moved = time.monotonic()
             self._rate_from = (self._moved, 0)
         self._wake.set()
+
+    @property
+    def _bytes_moved(self) -> int:
+        """Of this phase; what a phase is told that moves none belongs to the one before it."""
+        return self._bytes_done if self._bytes_expected else 0
 
     def progress(self, bytes_done: int) -> None:
         """Tells how many bytes this phase has moved so far."""
@@ -180,7 +185,7 @@ class Lease:
 
     def close_books(self) -> None:
         """Ends the phase and writes all that was said: who sees that the run has ended sees all of it."""
-        self._book.close(bytes_done=self._bytes_done)
+        self._book.close(bytes_done=self._bytes_moved)
         self.write_log()
 
     def write_log(self) -> None:

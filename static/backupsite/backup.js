@@ -24,6 +24,15 @@
     if (held === null) { toEnd(box); } else { box.scrollTop = held; }
     showWay(box);
   }
+  // What turns goes on from where it was when its part of the page is put in anew.
+  function steady() {
+    document.querySelectorAll("#job-live .bks-step-now > .material-symbols-outlined, #job-live .bks-bar-unknown span").forEach(function (part) {
+      var period = part.matches(".bks-bar-unknown span") ? 3200 : 1400; // admin.css: bks-slide both ways, bks-turn
+      part.style.animationDelay = -Math.round(performance.now() % period) + "ms";
+    });
+  }
+  document.addEventListener("htmx:afterSwap", steady);
+
   document.addEventListener("htmx:beforeSwap", remember);
   document.addEventListener("htmx:oobBeforeSwap", remember);
   document.addEventListener("htmx:afterSettle", goOn);
@@ -76,5 +85,6 @@
 
   document.addEventListener("DOMContentLoaded", function () {
     document.querySelectorAll("[data-follow]").forEach(toEnd);
+    steady();
   });
 })();
