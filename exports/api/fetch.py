@@ -5,7 +5,7 @@ import re
 from django.http import HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.views import APIView
@@ -15,6 +15,10 @@ from exports.selectors import export_policy, stored_object
 from exports.services.links import note_use, open_link
 
 STORE_LINK_S = 60
+RESPONSES = {
+    (200, "application/octet-stream"): OpenApiTypes.BINARY,
+    302: OpenApiResponse(description="To the store itself, where the policy of exports says so."),
+}
 
 
 class ExportFetchView(APIView):
@@ -22,7 +26,7 @@ class ExportFetchView(APIView):
     permission_classes = (AllowAny,)
     renderer_classes = (Bytes,)
 
-    @extend_schema(auth=[], responses={(200, "application/octet-stream"): OpenApiTypes.BINARY})
+    @extend_schema(auth=[], responses=RESPONSES)
     def get(self, request: Request, token: str) -> HttpResponseBase:
         """The export that the link was made for; 410 once it expired or was revoked. Takes one `Range` and `HEAD`."""
         link = open_link(token=token)

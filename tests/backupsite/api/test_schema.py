@@ -72,6 +72,7 @@ def test_jobs_take_an_idempotency_key(schema: Any) -> None:
         "/api/backups/{id}/drill",
         "/api/databases/{id}/drill",
         "/api/packages/create",
+        "/api/backup",
         *(f"/api/backup/{route}" for route in ("trigger", "database", "images")),
     }
 
