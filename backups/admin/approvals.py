@@ -8,7 +8,6 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -21,17 +20,28 @@ from jobs.admin.pages import PageAdmin, tell
 from jobs.errors import BackupError
 from jobs.roles import Role
 from jobs.templatetags.backupsite import distance, moment, two_lines
+from jobs.templatetags.parts import state_badge
 
 MOST_NOTE = 1000
+State = Approval.State
+BADGES = {
+    State.WAITING: ("warn", "hourglass_empty"),
+    State.APPROVED: ("good", "check_circle"),
+    State.REFUSED: ("bad", "block"),
+    State.WITHDRAWN: ("quiet", "undo"),
+    State.EXPIRED: ("quiet", "timer_off"),
+    State.FAILED: ("bad", "error"),
+}
 
 
 @admin.register(Approval)
 class ApprovalAdmin(PageAdmin):
     page_template = "backups/approval.html"
     list_display = ("what", "status", "asked_by", "asked", "decided")
-    list_filter = (("state", ChoicesCheckboxFilter), "action")
+    list_filter = (("state", ChoicesCheckboxFilter), ("action", ChoicesCheckboxFilter))
     list_filter_submit = True
     search_fields = ("id", "subject_id", "target_id", "requested_by_name", "decided_by_name")
+    search_help_text = gettext_lazy("Search by id, backup, Database or person")
     empty_hint = gettext_lazy("What needs a second person waits here.")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Approval]:
@@ -50,9 +60,7 @@ class ApprovalAdmin(PageAdmin):
 
     @display(description=gettext_lazy("Status"), ordering="state")
     def status(self, approval: Approval) -> SafeString:
-        return format_html(
-            '<span class="bks-badge bks-approval-{}">{}</span>', approval.state, approval.get_state_display()
-        )
+        return approval_badge(approval)
 
     @display(description=gettext_lazy("Asked by"), ordering="requested_by_name")
     def asked_by(self, approval: Approval) -> str:
@@ -77,6 +85,7 @@ class ApprovalAdmin(PageAdmin):
 
     def page_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
         return {
+            "badge": approval_badge(obj),
             "waits": obj.state == Approval.State.WAITING,
             "mine": obj.requested_by_id == request.user.pk,
             "most_note": MOST_NOTE,
@@ -97,6 +106,10 @@ class ApprovalAdmin(PageAdmin):
         if tell(request, lambda: decide(approval=approval, user=request.user, note=note), done):
             self.log_change(request, approval, [{"changed": {"fields": ["state"]}}])
         return redirect(self.address(approval))
+
+
+def approval_badge(approval: Approval) -> SafeString:
+    return state_badge(*BADGES[State(approval.state)], approval.get_state_display())
 
 
 def asked_for(request: HttpRequest, approval: Approval) -> HttpResponse:
