@@ -13,6 +13,7 @@ import pytest
 
 from tests.backupsite.site import Site, manage, serving, until
 from tests.live import busy
+from tests.prepared import prepare
 
 pytestmark = pytest.mark.slow
 
@@ -81,10 +82,15 @@ def test_the_doctor_finds_everything_in_order(site: Site) -> None:
 
 
 def test_a_second_start_is_ready_within_five_seconds_and_stops_in_order(tmp_path: Path) -> None:
+    """Here after a first one whose supervisor was killed, which nothing outlives."""
     data = tmp_path / "data"
     with serving(data) as first:
         first.ready()
-        assert first.stop() == 0
+        until(lambda: len(psutil.Process(first.pid_of("worker")).children()) >= 4, what="the pool")
+        tree = first.tree()
+        first.process.send_signal(signal.SIGKILL)
+        first.process.wait(30)
+        assert not psutil.wait_procs(tree, timeout=10 * busy())[1]
     before = busy()
     with serving(data) as second:
         second.ready()
@@ -94,16 +100,6 @@ def test_a_second_start_is_ready_within_five_seconds_and_stops_in_order(tmp_path
         assert "First admin" not in second.log
         assert "Traceback" not in second.log
     assert second.ready_s < 5.0 * max(before, busy())
-
-
-def test_nothing_outlives_a_killed_supervisor(tmp_path: Path) -> None:
-    with serving(tmp_path / "data") as site:
-        site.ready()
-        until(lambda: len(psutil.Process(site.pid_of("worker")).children()) >= 4, what="the pool")
-        tree = site.tree()
-        site.process.send_signal(signal.SIGKILL)
-        site.process.wait(30)
-        assert not psutil.wait_procs(tree, timeout=10 * busy())[1]
 
 
 def test_a_port_in_use_is_one_line_and_status_1(tmp_path: Path) -> None:
@@ -171,11 +167,13 @@ def test_a_standby_beat_takes_over(tmp_path: Path) -> None:
         until(lambda: "this beat rings" in waits.log, what="the standby to take over")
 
 
+def test_a_start_that_changes_no_table_takes_no_copy(site: Site) -> None:
+    assert not (_data(site) / "safety").exists()
+
+
 def test_a_change_of_the_tables_is_preceded_by_a_copy(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    with serving(data, "--only", "sweeper") as site:
-        until(lambda: "sweeper started" in site.log, what="the tables")
-    assert not (data / "safety").exists()
+    prepare(data)
     with sqlite3.connect(data / "backupsite.sqlite3") as rows:
         rows.execute("DELETE FROM django_migrations WHERE app = 'sessions'")
         rows.execute("DROP TABLE django_session")
@@ -185,5 +183,6 @@ def test_a_change_of_the_tables_is_preceded_by_a_copy(tmp_path: Path) -> None:
     (copy,) = (data / "safety").iterdir()
     assert copy.stat().st_mode & 0o777 == 0o600
     with sqlite3.connect(copy) as rows:
-        assert rows.execute("SELECT count(*) FROM auth_user").fetchone() == (1,)
+        assert rows.execute("SELECT name FROM django_migrations WHERE app = 'sessions'").fetchall() == []
+        assert rows.execute("SELECT count(*) FROM django_migrations WHERE app = 'auth'").fetchone() != (0,)
     rows.close()

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.prepared import prepare
 from tests.servers.s3 import S3Server
 
 pytestmark = [pytest.mark.slow]
@@ -40,6 +41,7 @@ def found(tmp_path_factory: pytest.TempPathFactory, s3: S3Server) -> dict[str, A
         {"id": "disk", "name": "disk", "path": str(folder / "disk"), **local},
         bucket,
     ]
+    prepare(folder / "data")
     env = {
         "PATH": os.environ["PATH"],
         "BACKUPSITE_DATA_DIR": str(folder / "data"),
@@ -52,7 +54,7 @@ def found(tmp_path_factory: pytest.TempPathFactory, s3: S3Server) -> dict[str, A
         capture_output=True,
         text=True,
         env=env,
-        timeout=280,
+        timeout=500,
     )
     assert done.returncode == 0, done.stderr[-4000:]
     result: dict[str, Any] = json.loads(done.stdout)
