@@ -74,8 +74,8 @@ class DatabaseList(ModelAdmin):
         return badge(database.last_backup_status) if database.last_backup_status else _("none yet")
 
     @display(description=gettext_lazy("Last good"))
-    def last_good(self, database: Any) -> str:
-        return distance(database.standing.good_at)
+    def last_good(self, database: Any) -> SafeString:
+        return format_html('<span class="bks-due">{}</span>', distance(database.standing.good_at))
 
     @display(description=gettext_lazy("Next run"))
     def next_run(self, database: Any) -> Any:

@@ -9,6 +9,7 @@ from django.template.loader import render_to_string
 from django.utils.datastructures import MultiValueDict
 from django.utils.functional import Promise
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 from unfold import widgets
 
 from jobs.errors import BackupError
@@ -72,9 +73,9 @@ def pairs_of(text: str) -> dict[str, str]:
     for number, line in enumerate(text.splitlines(), start=1):
         name, colon, value = (part.strip() for part in line.partition(":"))
         if line.strip() and not (name and colon):
-            raise ValidationError(f"Line {number} is not written as 'Name: value'.")
+            raise ValidationError(_("Line %(n)s is not written as 'Name: value'.") % {"n": number})
         if name in pairs:
-            raise ValidationError(f"Line {number} gives a name for the second time.")
+            raise ValidationError(_("Line %(n)s gives a name for the second time.") % {"n": number})
         if name:
             pairs[name] = value
     return pairs
@@ -183,7 +184,7 @@ class PageForm(forms.Form):
                 KEEP,
                 REMOVE,
             ):
-                self.add_error(name, "Type it again: secrets are not sent back to the browser.")
+                self.add_error(name, _("Type it again: secrets are not sent back to the browser."))
 
 
 def _dress(widget: forms.Widget) -> None:

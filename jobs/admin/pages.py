@@ -100,7 +100,7 @@ class PageAdmin(RoleAdmin):
                 saved = form.save_through(save)
                 if saved is not None:
                     self._record(request, saved, form, added=existing is None)
-                    messages.success(request, f"{saved} was saved.")
+                    messages.success(request, _("%(name)s was saved.") % {"name": saved})
                     return redirect(back or self.address(saved))
             else:
                 form.ask_secrets_again()

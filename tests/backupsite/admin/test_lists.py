@@ -14,6 +14,7 @@ from django.utils import timezone
 from backups.admin.filters import DatabaseFilter
 from backups.models import Backup, Copy, Destination, Drill, Restore, Verification
 from databases.models import Database
+from tests.live import busy
 
 LogIn = Callable[[str], Client]
 
@@ -85,7 +86,7 @@ def test_ten_thousand_backups_are_listed_within_150_ms(log_in: LogIn) -> None:
             browser.get(url)
             times.append(time.process_time() - before)
         best[url] = min(times)
-    assert {url: round(taken, 3) for url, taken in best.items() if taken > 0.15} == {}
+    assert {url: round(taken, 3) for url, taken in best.items() if taken > 0.15 * busy()} == {}
 
 
 @pytest.mark.django_db

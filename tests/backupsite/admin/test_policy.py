@@ -25,6 +25,7 @@ FORM = {
     "failed_days": 30,
     "verify_within_days": 30,
     "drill_within_days": 0,
+    "anomalies": "normal",
     "compression": "zstd",
 }
 

@@ -37,7 +37,7 @@ def test_the_form_of_a_database_says_what_it_needs_and_what_retention_does(log_i
     [
         (
             {"schedule": "own", "times": "30 3 * * *\n", "timezone": "Asia/Kolkata"},
-            ["At 03:30 every day.", "(Asia/Kolkata)"],
+            ["At 03:30 every day.", "Next, in Asia/Kolkata:"],
         ),
         ({"schedule": "own", "times": "@daily", "timezone": "UTC"}, ["At 00:00 every day."]),
         ({"schedule": "own", "times": "30 25 * * *", "timezone": "UTC"}, ["is not a cron expression"]),
