@@ -6,7 +6,6 @@ A stanza says which key it is for by four bytes of the SHA-256 of the key's wire
 import hashlib
 import re
 from base64 import b64decode, b64encode
-from typing import cast
 
 from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -125,8 +124,7 @@ def _padding() -> OAEP:
 
 
 def _wire(key: PublicKey) -> bytes:
-    line = cast(bytes, key.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH))
-    return b64decode(line.split(b" ")[1])
+    return b64decode(key.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).split(b" ")[1])
 
 
 def _text(data: bytes) -> str:

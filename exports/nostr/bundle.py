@@ -41,7 +41,7 @@ class Bundle:
         """Raises BackupError(code="not_an_export")."""
         self._size = file.seek(0, SEEK_END)
         try:
-            self._zip = zipfile.ZipFile(_Bounded(file))  # type: ignore[call-overload]  # a file as far as it goes
+            self._zip = zipfile.ZipFile(_Bounded(file))
         except _FAULTS as error:
             raise _no_export("This is no zip.") from error
         self.contents = Contents()

@@ -104,7 +104,10 @@ class Fetcher:
         timer.start()
         try:
             with self._asked(url, line) as response:
-                return self._taken(url, response, file)
+                found = self._taken(url, response, file)
+            if stopped.is_set():  # what was cut looks like what ended
+                raise OSError
+            return found
         except (HTTPError, OSError, BackupError) as error:
             self._guard.check()
             if stopped.is_set():

@@ -52,16 +52,19 @@ class Media:
 
     def parts(self) -> Iterator[Part]:
         for wish in self._wishes.values():
+            failures: list[dict[str, str]] = []
             for url in wish.urls:
-                if (yield from self._from(url, wish)):
+                if (yield from self._from(url, wish, failures)):
                     break
+            else:
+                self._failed += failures
 
     def facts(self) -> dict[str, Any]:
-        """`failed` says of every file why it is not there."""
+        """`failed` says of every file that is not there why, by each address it was said to be at."""
         more = {"beyond_limit": self._too_many} if self._too_many else {}
         return {"fetched": self._fetched, "failed": self._failed, **more}
 
-    def _from(self, url: str, wish: _Wish) -> Generator[Part, None, bool]:
+    def _from(self, url: str, wish: _Wish, failures: list[dict[str, str]]) -> Generator[Part, None, bool]:
         """Returns whether it was there; the part was used up before that."""
         began = time.monotonic()
         try:
@@ -78,7 +81,7 @@ class Media:
                 return True
         except BackupError as error:
             self._wasted_s += time.monotonic() - began
-            self._failed.append({"url": url, "reason": error.code, "message": _words(error)})
+            failures.append({"url": url, "reason": error.code, "message": _words(error)})
             self._log(f"{url.partition('?')[0]}: {error.message}")
         return False
 

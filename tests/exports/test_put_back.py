@@ -127,7 +127,14 @@ def test_a_relay_that_never_answers_does_not_hang(relay: OddRelay, archive: Make
 
 class TestHostile:
     def test_only_true_events_of_the_user_are_sent(self, relay: OddRelay, archive: Make) -> None:
-        odd = [{**EVENTS[0], "content": "changed"}, {**EVENTS[1], "sig": "0" * 128}, None, [], "x", BOB.signs("x")]
+        odd: list[Any] = [
+            {**EVENTS[0], "content": "changed"},
+            {**EVENTS[1], "sig": "0" * 128},
+            None,
+            [],
+            "x",
+            BOB.signs("x"),
+        ]
         lines = b"".join(json.dumps(event).encode() + b"\n" for event in (*odd, EVENTS[5]))
         report = put_back(archive(lines=lines + b"\n{\n" + b"[" * 50_000 + b"\n\xff\xfe"), relay.url)
         assert relay.taken == [EVENTS[5]]

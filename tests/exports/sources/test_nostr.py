@@ -284,7 +284,12 @@ class TestSilence:
             return True
 
         relay.behave = hang
-        stopper = threading.Thread(target=lambda: (reached.wait(60), guard.stop()))
+
+        def stop() -> None:
+            reached.wait(60)
+            guard.stop()
+
+        stopper = threading.Thread(target=stop)
         stopper.start()
         began = time.monotonic()
         with pytest.raises(Stopped):
