@@ -81,7 +81,16 @@ def assert_equal(server: PostgresServer, source: str, target: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("format", "compression"), [("custom", "zstd"), ("custom", "gzip"), ("plain", "zstd"), ("plain", "none")]
+    ("storage", "format", "compression"),
+    [
+        ("local", "custom", "zstd"),
+        ("local", "custom", "gzip"),
+        ("local", "plain", "zstd"),
+        ("local", "plain", "none"),
+        ("s3", "custom", "zstd"),
+        ("s3", "plain", "none"),
+    ],
+    indirect=["storage"],
 )
 def test_out_and_back_is_equal(
     shop: tuple[PostgresServer, str],
@@ -156,6 +165,16 @@ def test_stock_tools_alone_restore_it(
 
 class TestWithoutAKeyOnTheServer:
     """A site that holds only the public side backs up, verifies digests, and restores with a key in the request."""
+
+    @pytest.fixture
+    def shop(self, postgres18: PostgresServer, fresh_database: Fresh) -> tuple[PostgresServer, str]:
+        name = fresh_database(postgres18)
+        postgres18.psql(SHOP, name)
+        return postgres18, name
+
+    @pytest.fixture
+    def storage(self, tmp_path: Path, db: None) -> ObjectStorage:
+        return open_storage(local_destination(tmp_path / "disk"))
 
     @pytest.fixture
     def sealed(
