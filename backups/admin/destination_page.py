@@ -76,7 +76,7 @@ def what_is_on(destination: Destination) -> list[dict[str, Any]]:
         oldest=Min("backup__finished_at"),
         newest=Max("backup__finished_at"),
     )
-    return list(rows.order_by("-size", "name")[:MOST])
+    return [dict(row) for row in rows.order_by("-size", "name")[:MOST]]
 
 
 def held_of(destination: Destination) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from unfold.contrib.filters.admin import ChoicesCheckboxFilter
 from unfold.decorators import display
 
-from backups.admin.destination_form import S3_LOCK, S3_OBJECTS, WORDS, DestinationForm
+from backups.admin.destination_form import S3_OBJECTS, WORDS, DestinationForm
 from backups.admin.destination_page import growth_of, held_of, named_of, state_of, used_of, what_is_on
 from backups.destinations import check_destination
 from backups.models import Copy, Destination, Usage
@@ -144,7 +144,7 @@ def _artefacts(count: int) -> str:
 
 def _facts(destination: Destination) -> list[tuple[str, Any]]:
     """What is set of what its kind has."""
-    remote = ("endpoint_url", "region", "access_key", *S3_OBJECTS, *S3_LOCK)
+    remote = ("endpoint_url", "region", "access_key", *S3_OBJECTS)
     fields = () if destination.kind == Destination.Kind.LOCAL else remote
     named = [(str(WORDS[name]), getattr(destination, name)) for name in (*fields, "queue")]
     if destination.kind == Destination.Kind.LOCAL:

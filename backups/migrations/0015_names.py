@@ -47,7 +47,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AlterModelOptions(
             name="kitdownload",
-            options={"ordering": ["-at"], "verbose_name": "recovery kit", "verbose_name_plural": "recovery kit"},
+            options={"ordering": ["-at"], "verbose_name": "recovery kit", "verbose_name_plural": "recovery kits"},
         ),
         migrations.AlterModelOptions(
             name="restore",

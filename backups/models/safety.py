@@ -65,7 +65,7 @@ class KitDownload(models.Model):
 
     class Meta:
         verbose_name = _("recovery kit")
-        verbose_name_plural = _("recovery kit")
+        verbose_name_plural = _("recovery kits")
         ordering = ["-at"]
 
     def __str__(self) -> str:

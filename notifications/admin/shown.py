@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
@@ -43,9 +44,10 @@ def target_badge(target: Target) -> SafeString:
 
 def with_badges(deliveries: Any) -> list[Delivery]:
     """For `notifications/deliveries.html`."""
-    shown = list(deliveries)
+    shown, now = list(deliveries), timezone.now()
     for delivery in shown:
         delivery.badge = delivery_badge(delivery)
+        delivery.is_due = delivery.next_attempt_at <= now
     return shown
 
 
