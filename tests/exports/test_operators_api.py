@@ -154,8 +154,8 @@ def test_a_source_is_changed_and_what_is_left_out_stays(records_service: Records
     answer = client.patch(f"{SOURCES}/shop", body, format="json")
     assert (answer.status_code, answer.json()["name"], answer.json()["enabled"]) == (200, "The shop", False)
     assert answer.json()["secret_options"] == ["token"]
-    basic = {"options": {**options, "auth": "basic"}, "username": "ada", "password": "hush"}
-    answer = client.patch(f"{SOURCES}/shop", {**basic, "options": {**basic["options"], "token": ""}}, format="json")
+    basic = {"options": {**options, "auth": "basic", "token": ""}, "username": "ada", "password": "hush"}
+    answer = client.patch(f"{SOURCES}/shop", basic, format="json")
     assert (answer.json()["has_password"], answer.json()["secret_options"]) == (True, [])
     assert "hush" not in answer.content.decode()
     assert code_of(client.patch(f"{SOURCES}/shop", {"id": "other"}, format="json")) == (400, "invalid")
@@ -207,7 +207,8 @@ def test_a_page_of_another_origin_may_ask_only_where_it_is_configured(origin: st
     asks = {"HTTP_ACCESS_CONTROL_REQUEST_METHOD": "POST", "HTTP_ACCESS_CONTROL_REQUEST_HEADERS": "authorization"}
 
     def may(address: str, page: str, **more: str) -> Any:
-        return ADA.client.generic("OPTIONS", address, HTTP_ORIGIN=page, **more)
+        ask: Any = ADA.client.generic
+        return ask("OPTIONS", address, HTTP_ORIGIN=page, **more)
 
     first = may("/api/backup", "https://app.example.com", **asks)
     assert first.status_code == 204
