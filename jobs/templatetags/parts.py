@@ -23,7 +23,7 @@ MARKS = (
     ("failed", _("failed")),
     ("missed", _("missed")),
     ("running", _("running")),
-    ("none", _("nothing due")),
+    ("none", _("nothing ran")),
 )
 WORDS = dict(MARKS)
 
