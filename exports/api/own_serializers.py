@@ -20,7 +20,7 @@ MAX_DEPTH = 5
 STATUSES = [status for status in Status.values if status != Status.DELETING]
 ENDED_WELL = (Status.COMPLETED, Status.EXPIRED)
 # What a user can do something about. Other messages speak of the operator's hosts and folders.
-TOLD = frozenset({"no_destination", "no_sources", "too_large"})
+TOLD = frozenset({"no_destination", "no_relay", "no_sources", "too_large"})
 NOT_TOLD = "Something that is needed to make it did not do its part. The operator can see what it was."
 
 

@@ -40,6 +40,14 @@ def test_a_key_is_hidden(secret: str) -> None:
 def test_a_header_and_a_presigned_link_are_hidden() -> None:
     assert "eyJhbGciOi" not in scrub("Authorization: Bearer eyJhbGciOi.J9.x")
     assert "deadbeef" not in scrub("GET http://s3/b/k?X-Amz-Signature=deadbeef&x=1")
+    assert "eyJpZCI6" not in scrub(f"Authorization: Nostr eyJpZCI6{'A' * 400}==")
+
+
+@pytest.mark.parametrize("room", ["", "exports/", "packages/"])
+def test_a_link_that_needs_no_other_credentials_is_hidden(room: str) -> None:
+    said = scrub(f"Error handling request /api/downloads/{room}eyJiYWNrdXAiOiJi:1vX-2_Z:c4n4ry?x=1")
+    assert "c4n4ry" not in said and "eyJiYWNr" not in said
+    assert f"/api/downloads/{room}***" in said
 
 
 @pytest.mark.parametrize(

@@ -128,6 +128,14 @@ def test_what_is_no_base64_of_a_text_is_refused(token: str) -> None:
     assert refused(token) == "header"
 
 
+def test_a_token_may_be_so_long_and_no_longer() -> None:
+    room = MAX_TOKEN * 3 // 4 - len(json.dumps(event()))
+    fits, too_long = as_token(event(content="x" * (room - 20))), as_token(event(content="x" * (room + 20)))
+    assert len(fits) <= MAX_TOKEN < len(too_long)
+    assert verify(fits).content
+    assert refused(too_long) == "header"
+
+
 def test_another_alphabet_and_other_spare_bits_are_refused() -> None:
     texts = [json.dumps(event(content="~" * length)) for length in range(20)]
     urlsafe = {urlsafe_b64encode(text.encode()).decode() for text in texts} - {as_token(text) for text in texts}

@@ -145,6 +145,30 @@ def test_a_body_that_is_no_sound_json_is_400(raw: bytes) -> None:
     assert code_of(answer) == (400, "parse_error")
 
 
+@pytest.mark.usefixtures("origin")
+def test_a_body_without_bounds_is_413(settings: Any) -> None:
+    user = User()
+    for size in (2 << 20, settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1):
+        raw = b" " * size
+        assert code_of(user.send("POST", LIST, user.header("POST", LIST, raw), raw)) == (413, "too_large")
+
+
+@pytest.mark.usefixtures("origin")
+def test_another_media_type_and_another_method_are_refused() -> None:
+    user, raw = User(), b"backupType=full"
+    form = user.client.generic(
+        "POST",
+        LIST,
+        raw.decode(),
+        content_type="application/x-www-form-urlencoded",
+        HTTP_AUTHORIZATION=user.header("POST", LIST, raw),
+    )
+    assert code_of(form) == (415, "unsupported_media_type")
+    assert code_of(user.call("PUT", LIST)) == (405, "method_not_allowed")
+    head = user.call("HEAD", LIST)
+    assert (head.status_code, head.content) == (200, b"")
+
+
 @pytest.mark.usefixtures("offered")
 def test_metadata_may_be_as_large_and_as_deep_as_the_limits_say(settings: Any) -> None:
     settings.BACKUPSITE_EXPORT_METADATA_BYTES = 40
