@@ -12,8 +12,9 @@ from exports.models import Export, ExportObject, SeenEvent
 from exports.selectors import export_policy
 from exports.services.links import revoke_links
 from jobs.errors import BackupError
-from jobs.models import OPEN, LogLine, Status
+from jobs.models import OPEN, Status
 from jobs.services.cancel import cancel_job
+from jobs.services.forget import forget_traces
 
 DELETING = ExportObject.State.DELETING
 
@@ -78,5 +79,5 @@ def _old() -> Q:
 def _forget(exports: Iterable[Export]) -> int:
     """Rows and their logs."""
     ids = [export.pk for export in exports]
-    LogLine.objects.filter(job_kind=Export.kind, job_id__in=ids).delete()
+    forget_traces(kind=Export.kind, ids=ids)
     return Export.objects.filter(pk__in=ids).delete()[0] and len(ids)
