@@ -11,7 +11,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.selectors import account_of, gate_of, needs_second_factor, recovery_codes_left
 from accounts.services import second_factor
-from accounts.services.sessions import GATE
+from accounts.services.sessions import GATE, end_sessions
 from audit.services.draft import say
 from backupsite.account.forms import CodeForm, ConfirmFactorForm
 from backupsite.account.pages import show
@@ -50,6 +50,7 @@ def confirm(request: HttpRequest) -> HttpResponse:
         codes = second_factor.confirm(user=request.user, code=form.cleaned_data["first_code"])
         if codes is not None:
             request.session[GATE] = gate_of(request.user)
+            end_sessions(user=request.user, but=request.session.session_key)  # they began without a code
             say(action="second-factor.on")
             return _once(request, codes)
         form.add_error("first_code", _("The code is wrong: is the telephone's clock right?"))

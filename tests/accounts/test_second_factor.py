@@ -38,7 +38,8 @@ def is_in(browser: Client) -> bool:
 
 
 def test_it_is_set_up_by_a_code_and_the_password(ada: Any) -> None:
-    browser = first_step()
+    before, browser = first_step(), first_step()
+    assert is_in(before)
     assert is_in(browser)
     browser.post("/admin/account/second-factor/begin/")
     secret = secret_of(ada)
@@ -55,7 +56,7 @@ def test_it_is_set_up_by_a_code_and_the_password(ada: Any) -> None:
     stored = [row.digest for row in RecoveryCode.objects.all()]
     assert not {code.replace("-", "") for code in codes} & set(stored)
     assert Entry.objects.filter(action="second-factor.on", who="ada").count() == 1
-    assert not is_in(first_step())
+    assert [is_in(browser), is_in(before), is_in(first_step())] == [True, False, False]
 
 
 def test_reading_the_page_changes_nothing(ada: Any) -> None:
