@@ -73,7 +73,7 @@ def said_of(read: Read) -> str:
 
 def _tried(form: DatabaseForm, database: Database) -> CheckReport:
     form.full_clean()
-    faults = {name: list(texts) for name, texts in form.errors.items() if name in form.connection_names}
+    faults = {name: [*map(str, texts)] for name, texts in form.errors.items() if name in form.connection_names}
     if not faults:
         try:
             return check_values(database=database, values=form.connection_values())

@@ -28,7 +28,7 @@ class RoleAdmin(ModelAdmin):
     view_role: ClassVar[Role] = Role.VIEWER
     run_role: ClassVar[Role] = Role.OPERATOR
     change_role: ClassVar[Role] = Role.ADMIN
-    actions = None  # no bulk deletion: each deletion says its consequences first
+    actions: Any = None  # no bulk deletion: each deletion says its consequences first
     list_per_page = 30
     empty_hint: ClassVar[str | Promise] = ""  # what to do where a list is still empty
     add_label: ClassVar[str | Promise] = ""  # of the button there, where "Add ..." is not what it does

@@ -203,6 +203,12 @@ class TestChains:
         assert "· incremental" in browser.get("/admin/backups/backup/").content.decode()
 
 
+def what_step(browser: Client, backup: Backup, target: str) -> str:
+    """The step of a restore that asks what is to be put back, once it is known where to."""
+    answer = browser.post(f"/admin/backups/backup/{backup.pk}/restore/", {"step": "target", "target": target})
+    return answer.content.decode()
+
+
 class TestRestore:
     @EACH
     def test_what_to_restore_can_be_chosen_of_every_engine(
@@ -211,14 +217,14 @@ class TestRestore:
         engine = registry.engine_class(kind)
         held = {"counts": {engine.example: 1}, "collections": [engine.example]}
         backup = make_backup(database=one, engine=kind, manifest={"engine": held})
-        page = log_in("operator").get(f"/admin/backups/backup/{backup.pk}/restore/").content.decode()
+        page = what_step(log_in("operator"), backup, "one")
         assert (f"Only these {engine.item}s" in page) is ("selective" in engine.supports)
         assert ("Also delete" in page) is ("delete_extra" in engine.supports)
 
     def test_deleting_what_is_extra_is_offered_only_where_the_engine_can(
         self, log_in: LogIn, make_backup: MakeBackup
     ) -> None:
-        page = log_in("operator").get(f"/admin/backups/backup/{make_backup().pk}/restore/").content.decode()
+        page = what_step(log_in("operator"), make_backup(), "shop")
         assert "Also delete" not in page
         assert "Only these tables" in page
         assert "like public.orders" in page
@@ -229,7 +235,7 @@ class TestRestore:
         backup = make_backup()
         browser = log_in("operator")
         address = f"/admin/backups/backup/{backup.pk}/restore/"
-        assert "Also delete what the backup does not hold" in browser.get(address).content.decode()
+        assert "Also delete what the backup does not hold" in what_step(browser, backup, "shop")
         browser.post(address, {"target": "shop", "confirm": "shop", "delete_extra": "on"})
         restore = Restore.objects.get()
         assert restore.delete_extra is True

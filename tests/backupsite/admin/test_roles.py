@@ -19,6 +19,7 @@ MakeBackup = Callable[..., Backup]
 OPERATOR = ["back-up", "check", "verify", "drill", "drill-now", "restore", "cancel"]
 ADMIN = ["lock", "unlock", "label", "backup-delete", "edit", "delete", "add", "destination-edit", "destination-delete"]
 ADMIN += ["drill-plan", "destination-add", "user-add", "user", "key-add", "key-revoke"]
+ADMIN += ["clone", "check-edited", "check-new", "read-connection"]
 
 
 @pytest.fixture
@@ -45,6 +46,10 @@ def actions(make_backup: MakeBackup, shop: Database, disk: Destination) -> dict[
         "edit": "/admin/databases/database/shop/edit/",
         "delete": "/admin/databases/database/shop/delete/",
         "add": "/admin/databases/database/add/?engine=postgres",
+        "clone": "/admin/databases/database/shop/clone/",
+        "check-edited": "/admin/databases/database/shop/check-edited/",
+        "check-new": "/admin/databases/database/check-new/",
+        "read-connection": "/admin/databases/database/read-connection/",
         "destination-edit": "/admin/backups/destination/disk/edit/",
         "destination-delete": "/admin/backups/destination/disk/delete/",
         "destination-add": "/admin/backups/destination/add/?kind=local",

@@ -33,8 +33,8 @@ def shop() -> Database:
 
 
 def check(clone: Database, shop: Database) -> None:
-    same = ("engine", "host", "username", "database_name", "options", "schedule", "retention_days", "package")
-    same = (*same, "timezone", "secret_names", "compression", "encryption", "hooks", "catch_up")
+    same = ["engine", "host", "username", "database_name", "options", "schedule", "retention_days", "package"]
+    same = [*same, "timezone", "secret_names", "compression", "encryption", "hooks", "catch_up"]
     assert [getattr(clone, name) for name in same] == [getattr(shop, name) for name in same]
     assert unseal(clone.secrets) == {"password": CANARY, "options": {}}
     assert not clone.enabled
