@@ -174,7 +174,7 @@ def _checked(recipients: list[str]) -> list[str]:
     from backups.pipeline.keys import valid_recipient
 
     if not all(map(valid_recipient, recipients)):
-        raise ImproperlyConfigured("BACKUPSITE_AGE_RECIPIENTS: each one must be an age public key (age1...).")
+        raise ImproperlyConfigured("BACKUPSITE_AGE_RECIPIENTS: each one must be an age (age1...) or SSH public key.")
     return recipients
 
 
