@@ -3,13 +3,14 @@
 Lists that are filtered by a standing use these same rows, so that a figure and the list behind it cannot differ.
 """
 
+import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
-from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Subquery, When
-from django.db.models.functions import JSONObject
+from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Subquery, TextField, When
+from django.db.models.functions import Cast, JSONObject
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext_lazy as _
@@ -21,13 +22,13 @@ from databases.upcoming import due_within
 from jobs.models import Status
 from notifications.models import Mute
 
+INHERITS = json.dumps(INHERIT)
 READABLE = ("", "destination_full")  # what the last look found; one that is full can still be read
 
-FIELDS = ("pk", "name", "engine", "enabled", "timezone", "schedule", "built_in", "drill_plan__schedule")
+FIELDS = ("pk", "name", "engine", "enabled", "built_in", "timezone")
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """`good_at` is when its newest restorable backup began; `failure` tells of its newest run where that failed."""
 
     pk: str
@@ -38,6 +39,7 @@ class Standing:
     timezone: str
     crons: tuple[str, ...]  # none while schedules are paused
     drill_crons: tuple[str, ...]
+    paused: bool  # the schedules of the whole site
     good_at: datetime | None
     proven_at: datetime | None
     overdue_since: datetime | None
@@ -115,7 +117,9 @@ def standings(*, only: Iterable[str] | None = None) -> list[Standing]:
     proven = of_database.filter(proven_at__isnull=False).order_by("-proven_at")
     mutes = Mute.objects.filter(database_id=OuterRef("pk"), until__gt=now).order_by("-until")
     policy = Policy.objects.all()
-    rows = Database.objects.order_by("name", "pk").annotate(
+    rows = Database.objects.order_by(
+        "name", "pk"
+    ).annotate(
         good_at=Subquery(good.values("started_at")[:1]),
         last_proven_at=Subquery(proven.values("proven_at")[:1]),
         failure=Subquery(ended.values(described=failure)[:1]),
@@ -123,13 +127,16 @@ def standings(*, only: Iterable[str] | None = None) -> list[Standing]:
         held=Exists(Anomaly.objects.filter(database=OuterRef("pk"), ended_at=None)),
         overdue_since=F("overdue__since"),
         drill_overdue_since=F("drill_overdue__since"),
-        site_schedule=Subquery(policy.values("schedule")[:1]),
+        own_schedule=Cast("schedule", TextField()),  # as text: most are alike, and are read once
+        drill_schedule=Cast("drill_plan__schedule", TextField()),
+        site_schedule=Cast(Subquery(policy.values("schedule")[:1]), TextField()),
         site_paused=Subquery(policy.values("paused")[:1]),
     )
     if only is not None:
         rows = rows.filter(pk__in=list(only))
-    names = (*FIELDS, "good_at", "last_proven_at", "failure", "muted_until", "held", "overdue_since")
-    return [_standing(row) for row in rows.values(*names, "drill_overdue_since", "site_schedule", "site_paused")]
+    schedules = ("own_schedule", "site_schedule", "drill_schedule", "site_paused")
+    since = ("good_at", "last_proven_at", "overdue_since", "drill_overdue_since", "muted_until")
+    return [_standing(*row) for row in rows.values_list(*FIELDS, *schedules, *since, "held", "failure")]
 
 
 def ids_standing(name: str) -> list[str]:
@@ -138,25 +145,28 @@ def ids_standing(name: str) -> list[str]:
     return [one.pk for one in standings() if stands(one)]
 
 
-def _standing(row: dict[str, Any]) -> Standing:
-    schedule = row["site_schedule"] if row["schedule"] == INHERIT else row["schedule"]
-    return Standing(
-        pk=row["pk"],
-        name=row["name"],
-        engine=row["engine"],
-        enabled=row["enabled"],
-        built_in=row["built_in"],
-        timezone=row["timezone"],
-        crons=() if row["site_paused"] else tuple(crons(schedule)),
-        drill_crons=() if row["site_paused"] else tuple(crons(row["drill_plan__schedule"])),
-        good_at=row["good_at"],
-        proven_at=row["last_proven_at"],
-        overdue_since=row["overdue_since"],
-        drill_overdue_since=row["drill_overdue_since"],
-        muted_until=row["muted_until"],
-        held=row["held"],
-        failure=row["failure"],
-    )
+def _standing(
+    pk: str,
+    name: str,
+    engine: str,
+    enabled: bool,
+    built_in: bool,
+    zone: str,
+    own: str | None,
+    site: str | None,
+    drill: str | None,
+    paused: bool | None,
+    *rest: Any,
+) -> Standing:
+    backups = () if paused else _crons(site if own == INHERITS else own)
+    drills = () if paused else _crons(drill)
+    return Standing(pk, name, engine, enabled, built_in, zone, backups, drills, bool(paused), *rest)
+
+
+@lru_cache(maxsize=10_000)
+def _crons(schedule: str | None) -> tuple[str, ...]:
+    """Of a schedule as its column holds it, in JSON."""
+    return tuple(crons(json.loads(schedule))) if schedule else ()
 
 
 def _has_copy() -> Exists:

@@ -47,7 +47,7 @@ def measure_inside(
     data: Path, counts: list[str], *, url: str, module: str = "benchmarks.retention_inside"
 ) -> dict[str, float]:
     """What the module prints, run with the settings of a new site in `data`."""
-    data.mkdir()
+    data.mkdir(exist_ok=True)
     done = subprocess.run(
         [sys.executable, "-m", module, *counts],
         cwd=REPOSITORY,

@@ -8,7 +8,8 @@ PAGE = REPOSITORY / "docs" / "benchmarks.md"
 TITLE = "## Reading an S3 bucket"
 RETENTION = "## Retention of a large site"
 SCALE = "## Schedules of a large site"
-SEPARATE = (TITLE, RETENTION, SCALE)
+DASHBOARD = "## The dashboard of a large site"
+SEPARATE = (TITLE, RETENTION, SCALE, DASHBOARD)
 
 
 def kept_section() -> str:

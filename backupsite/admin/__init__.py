@@ -18,4 +18,4 @@ def _hide() -> None:
 
 _hide()
 admin.site.register(User, users.UserAdmin)
-admin.site.extra_urls = dashboard.routes
+setattr(admin.site, "extra_urls", dashboard.routes)  # noqa: B010  unfold's own hook, which Django's type does not know

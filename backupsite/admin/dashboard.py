@@ -64,5 +64,6 @@ def mute_database(request: HttpRequest, database_id: str) -> HttpResponse:
     database = get_object_or_404(Database, pk=database_id)
     until = timezone.now() + timedelta(hours=HOURS.get(request.POST.get("hours", ""), 4))
     mute(scope=Mute.Scope.DATABASE, until=until, database_id=database.pk, user=request.user)
-    messages.success(request, _("%(name)s is muted: what happens is recorded, and nobody is told.") % {"name": database})
+    told = _("%(name)s is muted: what happens is recorded, and nobody is told.")
+    messages.success(request, told % {"name": database})
     return redirect("admin:index")

@@ -7,7 +7,8 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from django.db import connection
-from django.db.models import Case, CharField, Count, IntegerField, Q, QuerySet, Value, When
+from django.db.models import CharField, Count, IntegerField, QuerySet, Value
+from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
 from backups.models import Backup, Slot
@@ -18,6 +19,7 @@ CHART_DAYS, STRIP_DAYS = 14, 30
 RECENT = timedelta(hours=24)
 GOOD, FAILED = (Status.COMPLETED, Status.EXPIRED, Status.DELETING), (Status.FAILED,)
 ENDED = (GOOD, FAILED, (Status.CANCELLED,))
+Range = tuple[datetime, datetime | None, Sequence[Status]]
 MISSED = "missed"  # how the reason of a slot begins that nothing was running to start
 
 
@@ -61,17 +63,18 @@ def runs_by_day() -> tuple[list[Runs], Recent]:
     """
     days = last_days(CHART_DAYS)
     since = timezone.now() - RECENT
-    ranges = [(start_of(day), start_of(day + timedelta(days=1)), ended) for day in days for ended in ENDED]
+    ranges: list[Range] = [(start_of(day), start_of(day + timedelta(days=1)), ended) for day in days for ended in ENDED]
     ranges += [(since, None, ended) for ended in (GOOD, FAILED, tuple(Status))]
     counts = iter(_counted(ranges))
     runs = [Runs(day, next(counts), next(counts), next(counts)) for day in days]
     return runs, Recent(next(counts), next(counts), next(counts))
 
 
-def _counted(ranges: Sequence[tuple[datetime, datetime | None, Sequence[Status]]]) -> tuple[int, ...]:
+def _counted(ranges: Sequence[Range]) -> tuple[int, ...]:
     """How many backups were asked for in each range and are in one of these states."""
     table = connection.ops.quote_name(Backup._meta.db_table)
-    asked, values = [], []
+    asked: list[str] = []
+    values: list[Any] = []
     for begin, end, states in ranges:
         within = "created_at >= %s" if end is None else "created_at >= %s AND created_at < %s"
         asked.append(f"(SELECT COUNT(*) FROM {table} WHERE status IN ({', '.join(['%s'] * len(states))}) AND {within})")
@@ -115,11 +118,11 @@ def _grouped(rows: QuerySet[Any], at: str, days: Sequence[date], what: Any, *, p
     )
 
 
-def _bucket(field: str, days: Sequence[date]) -> Case:
+def _bucket(column: str, days: Sequence[date]) -> RawSQL:
     """The position in `days` that a time falls on; times before the first are to be left out."""
-    newest_first = range(len(days) - 1, 0, -1)
-    whens = [When(Q(**{f"{field}__gte": start_of(days[position])}), then=position) for position in newest_first]
-    return Case(*whens, default=0, output_field=IntegerField())
+    starts = [connection.ops.adapt_datetimefield_value(start_of(day)) for day in reversed(days[1:])]
+    whens = " ".join(f"WHEN {column} >= %s THEN {len(starts) - back}" for back in range(len(starts)))
+    return RawSQL(f"CASE {whens} ELSE 0 END", starts, output_field=IntegerField())
 
 
 def _ended(status: str) -> str:

@@ -14,7 +14,6 @@ from backupsite.dashboard.running import Now, running
 from backupsite.dashboard.storage import Place, Stored, places, stored
 from backupsite.dashboard.upcoming import Upcoming, upcoming
 from backupsite.dashboard.verdict import Verdict, verdict
-from databases.selectors import site_policy
 from jobs.roles import Role
 from jobs.templatetags.parts import Day
 
@@ -62,14 +61,14 @@ class Dashboard:
 
 
 def read_dashboard(*, role: Role) -> Dashboard:
-    now, policy, known, found = timezone.now(), site_policy(), standings(), places()
+    now, known, found = timezone.now(), standings(), places()
     chips = health(role=role, destinations=[place.destination for place in found])
     due = upcoming(known, now=now)
     runs, recent = runs_by_day()
     amount = stored(found)
     mine = [one for one in known if not one.built_in]
     return Dashboard(
-        verdict=verdict(known, paused=policy.paused, health=chips),
+        verdict=verdict(known, paused=any(one.paused for one in known), health=chips),
         health=chips,
         counts=_counts(known),
         recent=recent,

@@ -48,12 +48,12 @@ def upcoming(standings: Iterable[Standing], *, now: datetime) -> Upcoming:
     """Nothing of what is disabled, and nothing where schedules are paused."""
     due: list[tuple[datetime, int, bool]] = []
     known = [one for one in standings if one.enabled]
-    databases = 0
+    databases, times = 0, _Times(now)
     for position, one in enumerate(known):
-        own = due_within(one.crons, one.timezone, now)
+        own = times[one.crons, one.timezone]
         databases += bool(own)
         due += [(at, position, False) for at in own]
-        due += [(at, position, True) for at in due_within(one.drill_crons, one.timezone, now)]
+        due += [(at, position, True) for at in times[one.drill_crons, one.timezone]]
     first = now.replace(minute=0, second=0, microsecond=0)
     counts = [[0, 0] for _ in range(25)]
     for at, _, drill in due:
@@ -61,6 +61,18 @@ def upcoming(standings: Iterable[Standing], *, now: datetime) -> Upcoming:
     hours = [Hour(first + timedelta(hours=number), *both) for number, both in enumerate(counts)]
     soonest = [Due(at, known[position], drill) for at, position, drill in nsmallest(NEXT, due)]
     return Upcoming(hours, soonest, databases, soonest[0] if soonest else _later(known, now))
+
+
+class _Times(dict[tuple[tuple[str, ...], str], list[datetime]]):
+    """Due times by schedule: most Databases share theirs with others."""
+
+    def __init__(self, now: datetime) -> None:
+        super().__init__()
+        self.now = now
+
+    def __missing__(self, key: tuple[tuple[str, ...], str]) -> list[datetime]:
+        self[key] = due_within(*key, self.now)
+        return self[key]
 
 
 def _later(standings: Iterable[Standing], now: datetime) -> Due | None:

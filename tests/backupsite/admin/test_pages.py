@@ -45,7 +45,7 @@ def test_admins_have_forms_users_and_keys(log_in: LogIn, every_page: list[str]) 
 
 def test_an_empty_site_says_what_to_do_first(log_in: LogIn) -> None:
     page = log_in("admin").get("/admin/").content.decode()
-    assert "First steps" in page
+    assert "Four steps to the first proven backup" in page
     assert "Add a destination" in page
 
 

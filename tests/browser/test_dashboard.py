@@ -1,0 +1,109 @@
+"""The first page as it is seen: light and dark, wide and narrow, empty and full, by keyboard, and with axe's eyes."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from demo.client import Client
+from demo.site import Site
+from tests.browser.looks import THEMES, WIDTHS, faults_of, look, too_wide
+from tests.browser.site import browser, log_in
+from tests.live import until
+from tests.servers.postgres import PostgresServer
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with browser() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def state(chromium: Browser, site: Site) -> Any:
+    """Cookies of who is logged in."""
+    with look(chromium, theme="light", width=1440) as page:
+        log_in(page, site)
+        return page.context.storage_state()
+
+
+def _looks_right(chromium: Browser, site: Site, state: Any, heading: str) -> None:
+    for theme in THEMES:
+        for width in WIDTHS:
+            with look(chromium, theme=theme, width=width, state=state) as page:
+                page.goto(f"{site.url}/admin/")
+                expect(page.get_by_role("heading", level=1)).to_contain_text(heading)
+                assert page.evaluate("document.documentElement.classList.contains('dark')") == (theme == "dark")
+                assert faults_of(page) == [], (theme, width)
+                assert not too_wide(page), (theme, width)
+
+
+def _ended(client: Client, pk: str) -> None:
+    until(lambda: client.get(f"/api/backups/{pk}")["status"] in ("completed", "failed"), seconds=90)
+
+
+def test_empty_and_then_full_it_is_readable_for_everybody(
+    chromium: Browser,
+    site: Site,
+    state: Any,
+    postgres18: PostgresServer,
+    fresh_database: Callable[[PostgresServer], str],
+) -> None:
+    client = site.login()
+    if not client.get("/api/databases")["count"]:  # tests that share the site come in any order
+        _looks_right(chromium, site, state, "Four steps to the first proven backup")
+    for name, host in (("shop", postgres18.host), ("gone", "127.0.0.1")):
+        port = postgres18.port if name == "shop" else 1
+        connection = {"host": host, "port": port, "username": postgres18.user, "password": postgres18.password}
+        dbname = fresh_database(postgres18)
+        client.post(
+            "/api/databases",
+            {
+                "id": name,
+                "name": name,
+                "engine": "postgres",
+                "database_name": dbname,
+                "schedule": "0 3 * * *",
+                **connection,
+            },
+        )
+        backup = client.post("/api/backups", {"database_id": name})
+        _ended(client, backup["id"])
+    _looks_right(chromium, site, state, "not protected")
+    with look(chromium, theme="light", width=1440, state=state) as page:
+        page.goto(f"{site.url}/admin/")
+        expect(page.get_by_role("heading", name="Failing")).to_be_visible()
+        page.locator("li", has=page.get_by_role("link", name="gone", exact=True)).get_by_text("Mute").first.click()
+        page.get_by_role("button", name="For 4 hours").click()
+        expect(page.get_by_text("gone is muted")).to_be_visible()
+        expect(page.get_by_text("muted, ends in").first).to_be_visible()
+
+
+def test_everything_is_found_from_the_keyboard(chromium: Browser, site: Site, state: Any) -> None:
+    with look(chromium, theme="dark", width=1440, state=state) as page:
+        page.goto(f"{site.url}/admin/")
+        page.keyboard.press("Control+k")
+        field = page.get_by_role("searchbox")
+        expect(field).to_be_focused()
+        field.press_sequentially("disk", delay=20)
+        result = page.locator("#command-results-list a", has_text="Local disk")
+        expect(result).to_be_visible()
+        assert faults_of(page) == []
+        result.press("Enter")
+        expect(page.get_by_role("heading", level=1)).to_contain_text("Local disk")
+
+
+def test_the_mark_is_there_and_a_page_that_is_not_says_so(chromium: Browser, site: Site, state: Any) -> None:
+    with look(chromium, theme="light", width=390) as page:
+        assert page.goto(f"{site.url}/favicon.ico").status == 200  # type: ignore[union-attr]
+        page.goto(f"{site.url}/admin/login/")
+        assert faults_of(page) == []
+    context = chromium.new_context(storage_state=state, color_scheme="dark")
+    page = context.new_page()  # the browser itself complains of the 404
+    page.goto(f"{site.url}/admin/nothing/here/")
+    expect(page.get_by_role("heading", name="Nothing here")).to_be_visible()
+    assert faults_of(page) == []
+    context.close()
