@@ -135,6 +135,7 @@ ATTACKS: dict[str, dict[str, Any]] = {
     "no nonce": {"nonce": None},
     "audience": {"aud": "another client"},
     "audiences": {"aud": ["another client", "and another"]},
+    "audience beside our party": {"aud": "another client", "azp": CLIENT},
     "issuer": {"iss": "https://attacker.example.org"},
     "expired": {"exp": int(time.time()) - LATE},
     "no expiry": {"exp": None},
@@ -208,7 +209,8 @@ def test_a_second_person_with_the_address_of_a_known_one_is_refused(provider: Pr
 
 def test_an_inactive_user_stays_out(provider: Provider, ada: User) -> None:
     User.objects.filter(pk=ada.pk).update(is_active=False)
-    assert not is_in(sign_in()[0])
+    assert sign_in()[1]["Location"] == "/admin/login/"
+    assert not Session.objects.exists()
 
 
 def test_nobody_new_gets_in_unless_users_are_made(provider: Provider, configure: Callable[..., None], db: None) -> None:
