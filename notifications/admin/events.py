@@ -61,8 +61,7 @@ class DatabaseFilter(DropdownFilter):
 @admin.register(Event)
 class EventAdmin(PageAdmin):
     page_template = "notifications/event.html"
-    list_display = ("how_bad", "what", "about", "at")
-    list_display_links = ("what",)
+    list_display = ("what", "how_bad", "about", "at")
     list_filter = (("severity", ChoicesCheckboxFilter), KindFilter, DatabaseFilter)
     list_filter_submit = True
     search_fields = ("subject_id", "database_id", "message")
