@@ -43,7 +43,7 @@ def test_from_a_pasted_string_to_a_line_of_sizes(
 
     page.click("text=Check connection")
     expect(page.locator("#check-report")).to_contain_text("Reachable", timeout=PATIENCE)
-    assert not site.login().get("/api/databases")["count"]  # it was only tried
+    assert not site.login().get("/api/databases?search=pasted")["count"]  # it was only tried
 
     page.select_option("[name=schedule]", "own")
     page.fill("[name=times]", "15 2 * * 1")
@@ -56,7 +56,7 @@ def test_from_a_pasted_string_to_a_line_of_sizes(
 
     for _ in range(2):
         page.goto(f"{site.url}{LIST}")
-        page.check("input.action-select")
+        page.check("input.action-select[value=pasted]")
         page.select_option("select[name=action]", "back_up_all")
         page.click("button:has-text('Run')")
         expect(page.locator("h1").last).to_contain_text("Back up 1 Database now?")
@@ -66,8 +66,9 @@ def test_from_a_pasted_string_to_a_line_of_sizes(
         until(lambda c=client: c.get("/api/backups?status=pending")["count"] == 0, seconds=60)  # type: ignore[misc]
         until(lambda c=client: c.get("/api/backups?status=in_progress")["count"] == 0, seconds=60)  # type: ignore[misc]
     page.goto(f"{site.url}{LIST}")
-    expect(page.locator(".bks-trend svg.bks-spark")).to_be_visible()
-    expect(page.locator("#result_list")).to_contain_text("protected")
+    row = page.locator("#result_list tr", has_text="Pasted")
+    expect(row.locator(".bks-trend svg.bks-spark")).to_be_visible()
+    expect(row.locator(".field-protection .bks-tone-good")).to_contain_text("protected")
 
     page.goto(f"{site.url}{LIST}pasted/edit/")
     page.fill("[name=max_backups]", "1")
@@ -99,8 +100,8 @@ def test_destinations_are_put_in_order(page: Page, site: Site, source: str) -> N
     ]
 
 
-@pytest.mark.parametrize("theme", THEMES)
-def test_every_page_is_read_by_all_light_and_dark_wide_and_narrow(page: Page, site: Site, theme: str) -> None:
+@pytest.mark.parametrize(("theme", "width"), zip(THEMES, WIDTHS, strict=True))
+def test_every_page_can_be_read_light_and_wide_dark_and_narrow(page: Page, site: Site, theme: str, width: int) -> None:
     client = site.login()
     body = {"id": "looked", "name": "Looked at", "engine": "postgres", "host": "h", "username": "u"}
     if client.get("/api/databases?search=looked")["count"] == 0:
@@ -108,11 +109,10 @@ def test_every_page_is_read_by_all_light_and_dark_wide_and_narrow(page: Page, si
     tabs = [f"{LIST}looked/{tab}/" for tab in ("change", "backups", "drills", "schedule", "changes", "edit", "clone")]
     chromium = page.context.browser
     assert chromium is not None
-    for width in WIDTHS:
-        with look(chromium, theme=theme, width=width, state=page.context.storage_state()) as window:
-            window.set_default_timeout(PATIENCE)
-            found = {}
-            for address in (LIST, f"{LIST}add/", f"{LIST}add/?engine=s3", *tabs):
-                window.goto(site.url + address)
-                found[address] = [*faults_of(window), *(["scrolls sideways"] if too_wide(window) else [])]
-            assert {address: faults for address, faults in found.items() if faults} == {}
+    with look(chromium, theme=theme, width=width, state=page.context.storage_state()) as window:
+        window.set_default_timeout(PATIENCE)
+        found = {}
+        for address in (LIST, f"{LIST}add/", f"{LIST}add/?engine=s3", *tabs):
+            window.goto(site.url + address)
+            found[address] = [*faults_of(window), *(["scrolls sideways"] if too_wide(window) else [])]
+    assert {address: faults for address, faults in found.items() if faults} == {}
