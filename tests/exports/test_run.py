@@ -3,6 +3,7 @@
 import json
 import subprocess
 import time
+import uuid
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,14 @@ from django.utils import timezone
 from backups.models import Destination
 from backups.pipeline.keys import generate_identity
 from exports.models import Export, ExportLink, ExportObject, ExportPolicy, Source
+from exports.services import run
 from exports.services.links import open_link, token_of
 from exports.services.remove import delete_export, expire_exports, remove_deleted
 from exports.services.request import request_export
 from exports.services.save_source import save_source
 from jobs.errors import BackupError
 from jobs.models import Status
+from jobs.services import sweep
 from jobs.services.cancel import cancel_job
 from jobs.services.run import run_job
 from tests.exports.events import Author
@@ -229,6 +232,26 @@ class TestNothingIsLeft:
             asked.append(ask(ada.pubkey))
             ended = finish(asked[0])
         assert ended.status == Status.CANCELLED
+        assert_nothing_stored(disk)
+
+    def test_of_an_attempt_whose_worker_was_killed(self, disk: Destination) -> None:
+        """As SIGKILL leaves it: the rows, half an object, a lease that nobody renews."""
+        relays_source(f"ws://127.0.0.1:{free_port()}")
+        ada = by("ada")
+        asked = ask(ada.pubkey)
+        past = timezone.now() - timedelta(minutes=5)
+        killed = {"status": Status.IN_PROGRESS, "attempt": 1, "started_at": past, "lease_expires_at": past}
+        Export.objects.filter(pk=asked.pk).update(lease_token=uuid.uuid4(), **killed)
+        asked.refresh_from_db()
+        row = run._begin(asked, disk, past)
+        for name in (row.key, f"{row.key}.partial"):
+            file = Path(disk.path) / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(b"half an export")
+        assert sweep.end_lost() == 1
+        remove_deleted()
+        asked.refresh_from_db()
+        assert (asked.status, asked.error_code) == (Status.FAILED, "worker_lost")
         assert_nothing_stored(disk)
 
     def test_after_its_time(self, ada: Author, disk: Destination) -> None:
