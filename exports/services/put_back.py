@@ -91,7 +91,7 @@ def put_back_export(
 
 def _publish(target: _Target, events: list[Event], pauses_s: Sequence[float]) -> None:
     """Again where that may help. A relay that failed to the end is not tried any more."""
-    waiting, taken = {event.id: event for event in events}, dict[str, Taken]()
+    waiting, taken, silent = {event.id: event for event in events}, dict[str, Taken](), 0
     for pause in (*pauses_s, None):
         if target.failure is not None:
             break
@@ -106,8 +106,9 @@ def _publish(target: _Target, events: list[Event], pauses_s: Sequence[float]) ->
         waiting = {key: event for key, event in waiting.items() if key not in taken or _is_busy(taken[key])}
         if not waiting:
             break
-        if pause is None:
-            target.failure = failure
+        silent += failure is not None and failure.code == "timeout"
+        if pause is None or silent > 1:
+            target.failure = None if taken else failure  # some relays never answer to what they refuse
             break
         time.sleep(pause)
     for event in events:

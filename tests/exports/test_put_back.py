@@ -125,6 +125,14 @@ def test_a_relay_that_never_answers_does_not_hang(relay: OddRelay, archive: Make
     assert report["relays"][0]["code"] == "timeout"
 
 
+def test_a_relay_that_never_answers_to_some_events_gets_the_others(relay: OddRelay, archive: Make) -> None:
+    relay.behave = lambda relay, socket, message: message[0] == "EVENT" and message[1]["content"] in ("3", "119")
+    report = put_back(archive(), relay.url, timeout_s=0.5)
+    assert counts(report) == (118, 0, 0, 2)
+    assert "error" not in report["relays"][0]
+    assert not report["complete"]
+
+
 class TestHostile:
     def test_only_true_events_of_the_user_are_sent(self, relay: OddRelay, archive: Make) -> None:
         odd: list[Any] = [
