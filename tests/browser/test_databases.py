@@ -113,6 +113,6 @@ def test_every_page_can_be_read_light_and_wide_dark_and_narrow(page: Page, site:
         window.set_default_timeout(PATIENCE)
         found = {}
         for address in (LIST, f"{LIST}add/", f"{LIST}add/?engine=s3", *tabs):
-            window.goto(site.url + address)
+            window.goto(site.url + address, wait_until="networkidle")  # previews that are left early complain
             found[address] = [*faults_of(window), *(["scrolls sideways"] if too_wide(window) else [])]
     assert {address: faults for address, faults in found.items() if faults} == {}
