@@ -82,9 +82,7 @@ class Verdict:
         return (*(f"kept: {reason}" for reason in kept), *(f"although {reason}" for reason in self.passed))
 
 
-def decide(
-    facts: Iterable[Fact], *, limits: Limits, timezone: str, now: datetime, held_by: str = ""
-) -> list[Verdict]:
+def decide(facts: Iterable[Fact], *, limits: Limits, timezone: str, now: datetime, held_by: str = "") -> list[Verdict]:
     """A verdict for each fact, newest first. The facts are those of one Database, in any order.
 
     `held_by` is a backup that is unlike those before it: until somebody has looked at it, nothing goes.

@@ -111,11 +111,8 @@ def _grouped(rows: QuerySet[Any], at: str, days: Sequence[date], what: Any, *, p
     named = rows.order_by().annotate(of_day=_bucket(at, days))
     if not isinstance(what, str):
         named, what = named.annotate(was=what), "was"
-    return (
-        named.values("database_id", "of_day", what)
-        .annotate(count=Count("pk"), proofs=proven)
-        .values_list("database_id", "of_day", what, "count", "proofs")
-    )
+    found: QuerySet[Any] = named.values("database_id", "of_day", what).annotate(count=Count("pk"), proofs=proven)
+    return found.values_list("database_id", "of_day", what, "count", "proofs")
 
 
 def _bucket(column: str, days: Sequence[date]) -> RawSQL:

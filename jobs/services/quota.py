@@ -25,7 +25,7 @@ class Limit:
 
 @dataclass(frozen=True)
 class Taken:
-    """`limit` and `remaining` are of the tightest one, which begins again at `resets_at`; `wait`: None lets it happen."""
+    """`limit` and `remaining` are of the tightest one, which begins again at `resets_at`. No `wait`: it may happen."""
 
     limit: int
     remaining: int

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.core.management import base
+from django.db import connections
 
 from audit.models import Entry
 from backupsite.management.audited import run, without_secrets
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def _stays_open(monkeypatch: pytest.MonkeyPatch) -> None:
     """A command closes its connections at the end; here they are the test's own, with its database in memory."""
-    monkeypatch.setattr(base.connections, "close_all", lambda: None)
+    monkeypatch.setattr(connections, "close_all", lambda: None)
 
 
 def test_a_command_says_who_ran_it_and_what_changed() -> None:

@@ -20,8 +20,7 @@ def test_postgresql_lets_go_of_what_a_purge_let_go_and_of_nothing_else(
     postgres: Callable[[int], PostgresServer], fresh_database: Callable[[PostgresServer], str]
 ) -> None:
     server = postgres(16)
-    parameters = {"host": server.host, "port": server.port, "user": server.user, "password": server.password}
-    with closing(psycopg2.connect(**parameters, dbname=fresh_database(server))) as connection:
+    with closing(psycopg2.connect(server.dsn(fresh_database(server)))) as connection:
         connection.autocommit = True
         cursor = connection.cursor()
         for statement in (TABLES, *POSTGRESQL.values()):
