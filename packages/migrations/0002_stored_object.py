@@ -5,16 +5,17 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('backups', '0013_anomalies'),
-        ('packages', '0001_initial'),
+        ("backups", "0013_anomalies"),
+        ("packages", "0001_initial"),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='packagecopy',
-            name='destination',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='backups.destination'),
+            model_name="packagecopy",
+            name="destination",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="+", to="backups.destination"
+            ),
         ),
     ]
