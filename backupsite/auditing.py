@@ -21,7 +21,7 @@ QUIET = frozenset({"databases_database_read_connection", "token-refresh", "jsi18
 # What end users do with their own data: who asked is personal, and forgotten with it.
 OWN = frozenset(
     {"own-export-list", "own-export-detail", "own-export-cancel", "own-export-revoke-link"}
-    | {"exports-session", "exports-sign-out"}
+    | {"exports-session", "exports-sign-out", "exports-jobs"}
 )
 READ_AS = {"partial_update": "change", "update": "change", "destroy": "delete", "edit": "change", "add": "create"}
 

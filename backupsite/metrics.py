@@ -20,11 +20,19 @@ from rest_framework.views import APIView
 
 from backups.copy_metrics import CopiesCollector
 from backups.metrics import BackupsCollector
+from exports.metrics import ExportsCollector
 from jobs.metrics import JobsCollector
 from notifications.metrics import NotificationsCollector
 from packages.metrics import PackagesCollector
 
-COLLECTORS = (JobsCollector, BackupsCollector, CopiesCollector, PackagesCollector, NotificationsCollector)
+COLLECTORS = (
+    JobsCollector,
+    BackupsCollector,
+    CopiesCollector,
+    PackagesCollector,
+    ExportsCollector,
+    NotificationsCollector,
+)
 
 
 @require_safe

@@ -58,8 +58,8 @@ def test_five_thousand_events_of_several_authors_on_two_relays_one_down_one_lyin
         ada.signs(f"é{number}\n", kind=kinds[number % 7], created_at=THEN + number // 4, tags=[["d", str(number)]])
         for number in range(3500)
     ]
-    others = [bob.signs(str(number), created_at=THEN + number) for number in range(1500)]
-    nostr_relays[0].load(own[:2500] + others)
+    others = [bob.signs(str(number), created_at=THEN + number) for number in range(2500)]
+    nostr_relays[0].load(own[:2500] + others)  # 5,000
     nostr_relays[1].load(own[1500:])
 
     def lie(relay: Any, socket: Any, message: list[Any]) -> bool:
