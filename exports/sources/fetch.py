@@ -1,7 +1,8 @@
 """Fetches one file from an address that a user chose: public addresses only, whole or not at all, within limits.
 
-The file is spooled and checked before anybody sees a byte of it. Only the operator's own servers (`own`) may be in
-private networks, and only they are sent the headers that belong to them.
+The file is spooled and checked before anybody sees a byte of it. Only what lies below the operator's own addresses
+(`own`) may be in private networks, and only it is asked for with the headers that belong there: who writes a record may
+name any address, that of somebody else's records too.
 """
 
 import hashlib
@@ -14,7 +15,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
 from typing import Any, Protocol
-from urllib.parse import urljoin
+from urllib.parse import unquote, urljoin
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -58,7 +59,7 @@ class Fetched:
 
 
 class Fetcher:
-    """`own` are origins of the operator, with the headers that are sent to them."""
+    """`own` are addresses of the operator, with the headers that are sent for what lies below them."""
 
     def __init__(
         self,
@@ -71,7 +72,7 @@ class Fetcher:
     ) -> None:
         self._settings, self._guard = settings, guard
         self._timeout_s, self._max_bytes = timeout_s, max_bytes
-        self._own = {origin_of(url): headers for url, headers in own.items()}
+        self._own = [(origin_of(url), _folder(url), headers) for url, headers in own.items()]
 
     @contextmanager
     def fetch(self, url: str) -> Iterator[Fetched]:
@@ -125,7 +126,7 @@ class Fetcher:
         if scheme not in PORTS or not host:
             raise BackupError("Its address is no URL of HTTP.", code="refused", permanent=True)
         addresses = resolve(host, port, self._settings)
-        own = self._own.get(origin)
+        own = self._headers_for(origin, url)
         if own is None:
             require_public(host, addresses)
         wait = min(CONNECT_S, self._timeout_s)
@@ -142,6 +143,13 @@ class Fetcher:
             )
             with closing(response):
                 yield response
+
+    def _headers_for(self, origin: Origin, url: str) -> Mapping[str, str] | None:
+        """Of the operator's own address that this one lies below, None where it lies below none."""
+        path = parse_url(url).path or "/"
+        if ".." in unquote(unquote(path)) or "\\" in unquote(path):  # servers differ in where that leads
+            return None
+        return next((headers for own, folder, headers in self._own if own == origin and path.startswith(folder)), None)
 
     def _taken(self, url: str, response: urllib3.BaseHTTPResponse, file: SpooledTemporaryFile[bytes]) -> Fetched | str:
         location = response.headers.get("Location", "")
@@ -175,6 +183,14 @@ def origin_of(url: str) -> Origin:
         return "", "", 0
     scheme = found.scheme or ""
     return scheme, (found.hostname or "").strip("[]"), found.port or PORTS.get(scheme, 0)
+
+
+def _folder(url: str) -> str:
+    """The path that everything below an address begins with."""
+    try:
+        return (parse_url(url).path or "").rstrip("/") + "/"
+    except LocationParseError:
+        return "/"
 
 
 @contextmanager

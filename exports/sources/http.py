@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, make_dataclass, replace
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 from databases.engines import registry
 from databases.engines.base import CheckReport, Connection, DumpRequest, Engine, Parent
@@ -18,7 +19,7 @@ NOBODY = "0" * 64  # 32 zero bytes are the public key of nobody: no point of the
 _BLOCK = 64 << 10
 _ENGINE = registry.engine_class("http")
 _NOT_OURS = frozenset({"restore_url", "restore_batch", "full_every", "schema"})
-_OURS = frozenset({"media_path", "media_max_bytes"})
+_OURS = frozenset({"media_path", "media_url", "media_max_bytes"})
 
 
 def _url_field() -> Any:
@@ -28,9 +29,12 @@ def _url_field() -> Any:
 
 def _media_fields() -> list[Any]:
     path = "Where a record names files by URL, for example photos.url (empty: files are not fetched)."
+    own = "Where the service's own files lie, for example https://shop.example.com/photos/: below it, and only there, "
+    own += "they are asked for with its credentials. {pubkey} as above."
     largest = "Larger files are left out."
     return [
         ("media_path", str, field(default="", metadata={"help": path})),
+        ("media_url", str, field(default="", metadata={"help": own})),
         ("media_max_bytes", int, field(default=100 << 20, metadata={"help": largest})),
     ]
 
@@ -67,6 +71,8 @@ class HttpSource(UserSource):
             faults["options.url"] = "The host and the port are fixed."
         if not all(path_of(options.media_path)) or len(path_of(options.media_path)) > DEEPEST:
             faults["options.media_path"] = f"Names joined by single dots, at most {DEEPEST} of them."
+        if options.media_url and (text := _media_url_fault(options)):
+            faults["options.media_url"] = text
         if not 1 <= options.media_max_bytes <= 10 << 30:
             faults["options.media_max_bytes"] = f"A number from 1 to {10 << 30}."
         return faults
@@ -101,7 +107,8 @@ class _Reading:
     def __post_init__(self) -> None:
         self.facts: dict[str, Any] = {"collections": {}}
         options, guard = self.source.options, self.request.guard
-        own = {options.url: auth_headers(self.source.connection, options)}
+        files = options.media_url.replace(PUBKEY, self.request.pubkey)
+        own = {files: auth_headers(self.source.connection, options)} if files else {}
         fetcher = Fetcher(
             self.source.settings, guard, timeout_s=options.timeout_s, max_bytes=options.media_max_bytes, own=own
         )
@@ -142,6 +149,17 @@ class _Reading:
         if before and engine.continues(before):
             return engine, DumpRequest(guard=self.request.guard, type="incremental", parent=Parent(before))
         return engine, DumpRequest(guard=self.request.guard)
+
+
+def _media_url_fault(options: Any) -> str:
+    """What is wrong with it; the engine knows what an address is."""
+    url = options.media_url
+    engine = _engine(Connection(), replace(options, url=url.replace(PUBKEY, NOBODY)), {})
+    if text := _ENGINE.validate(engine.connection, engine.options).get("options.url"):
+        return text
+    if "{collection}" in url or PUBKEY in urlsplit(url).netloc:
+        return f"Only {PUBKEY} may stand in it, and not in the host."
+    return "" if url.endswith("/") and "?" not in url else "It ends with a slash: what lies below it is fetched."
 
 
 def _engine(connection: Connection, options: Any, settings: Mapping[str, Any]) -> Engine:

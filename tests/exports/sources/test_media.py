@@ -246,12 +246,47 @@ class TestRecords:
             "posts", [{"id": 1, "photos": [{"url": "/list/pictures"}, {"url": f"{files.url}/elsewhere.jpg"}]}]
         )
         records_service.fill("pictures", [{"id": "a picture"}])
-        found = read(self.source(records_service, media_path="photos.url"), ADA.pubkey)
+        source = self.source(records_service, media_path="photos.url", media_url=f"{records_service.url}/list/")
+        found = read(source, ADA.pubkey)
         content = json.dumps([{"id": "a picture"}]).encode()
         assert found.files[f"media/{hashlib.sha256(content).hexdigest()}.json"] == content
         assert found.facts["media"]["fetched"] == 1
         assert [one["reason"] for one in found.facts["media"]["failed"]] == ["egress_refused"]
         assert files.asked == []
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            *("posts?of={other}", "{files}/../posts?of={other}", "{files}/%2e%2e/posts?of={other}"),
+            *("{files}/..%2fposts?of={other}", "{files}/%252e%252e/posts?of={other}", "{files}/..;/posts?of={other}"),
+            *("{files}/..%5cposts", "pictures-of-others"),
+        ],
+    )
+    @pytest.mark.parametrize("folder", ["", "pictures/"])
+    def test_a_record_cannot_name_what_others_have(
+        self, records_service: RecordsServer, path: str, folder: str
+    ) -> None:
+        """Whoever may write into a record would read anything with the service's own credentials."""
+        records_service.token = "t0ken-of-ours"
+        records_service.fill("posts", [{"id": 1, "photo": f"/list/{path.format(files='pictures', other='f' * 64)}"}])
+        records_service.fill("pictures-of-others", [{"id": 1}])
+        own = f"{records_service.url}/list/{folder}" if folder else ""
+        found = read(self.source(records_service, media_path="photo", media_url=own), ADA.pubkey)
+        assert [one["reason"] for one in found.facts["media"]["failed"]] == ["egress_refused"]
+        assert list(found.files) == ["records.ndjson"]
+
+    @pytest.mark.parametrize(
+        ("url", "good"),
+        [
+            *(("https://x.example/photos/", True), ("https://x.example/of/{pubkey}/", True)),
+            *(("https://x.example/photos", False), ("https://{pubkey}.example/", False), ("ftp://x.example/", False)),
+            *(("https://x.example/?a=/", False), ("https://x.example/{collection}/", False)),
+        ],
+    )
+    def test_where_the_services_files_lie_is_one_folder(self, url: str, good: bool) -> None:
+        given = {"url": "https://x.example/of/{pubkey}", "media_url": url}
+        source = build("http", Connection(), given, EVERYWHERE)
+        assert ("options.media_url" not in source.validate(source.connection, source.options)) is good
 
     def test_without_a_path_nothing_is_fetched(self, records_service: RecordsServer) -> None:
         records_service.token = "t0ken-of-ours"
