@@ -4,7 +4,6 @@ from backups.registry import register_objects
 from exports.models import Export, ExportObject
 from exports.services import remove, run
 from jobs.registry import JobKind, register_kind, register_sweep_step
-from jobs.services.quota import forget_old_quotas
 
 
 def register() -> None:
@@ -12,5 +11,4 @@ def register() -> None:
     register_objects(ExportObject.objects.all)
     register_sweep_step("expire_exports", remove.expire_exports)
     register_sweep_step("seen_events", remove.forget_seen_events)
-    register_sweep_step("quotas", forget_old_quotas)
     register_sweep_step("remove_exports", remove.remove_deleted, slow=True)

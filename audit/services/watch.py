@@ -25,8 +25,9 @@ FORGOTTEN = frozenset({"created_at", "updated_at", "heartbeat_at", "last_login",
 # Kept by the site itself, or a record of what happened, not what somebody set.
 UNWATCHED = frozenset(
     {
-        "jobs.logline", "jobs.process", "jobs.tally", "jobs.capacity", "notifications.event", "notifications.delivery",
-        "api.idempotencykey", "api.loginattempt", "accounts.session", "accounts.account", "accounts.recoverycode",
+        "jobs.logline", "jobs.process", "jobs.tally", "jobs.capacity", "jobs.quota",
+        "notifications.event", "notifications.delivery", "api.idempotencykey", "accounts.session",
+        "accounts.account", "accounts.recoverycode",
     }
 )  # fmt: skip
 

@@ -72,14 +72,3 @@ class IdempotencyKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.owner} {self.key}"
-
-
-class LoginAttempt(models.Model):
-    """How often a subject (a name, an address, both) has tried to log in within a window of time."""
-
-    subject = models.CharField(primary_key=True, max_length=64)  # SHA-256: names and addresses are not kept
-    count = models.PositiveIntegerField(default=0)
-    window_ends_at = models.DateTimeField(db_index=True)
-
-    def __str__(self) -> str:
-        return f"{self.subject[:8]} {self.count}"

@@ -4,13 +4,13 @@ from django.utils import timezone
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
 from backupsite.api.idempotency import forget_old_keys
-from backupsite.api.services.login import forget_old_attempts
 from jobs.registry import register_sweep_step
+from jobs.services.quota import forget_old_quotas
 
 
 def register() -> None:
     register_sweep_step("idempotency_keys", forget_old_keys)
-    register_sweep_step("login_attempts", forget_old_attempts)
+    register_sweep_step("quotas", forget_old_quotas)
     register_sweep_step("refresh_tokens", forget_expired_tokens)
 
 

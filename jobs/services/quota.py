@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from jobs.models import Quota
@@ -53,6 +54,17 @@ def take(limits: Sequence[Limit]) -> Taken:
         ends = rows[tight.subject].window_ends_at
         left = max(0, tight.most - rows[tight.subject].count)
         return Taken(tight.most, left, ends, ends - now if longest else None)
+
+
+def give_back(limits: Sequence[Limit], *, times: int = 1) -> None:
+    """What was counted so often turned out not to count."""
+    subjects = [limit.subject for limit in limits]
+    Quota.objects.filter(subject__in=subjects, count__gte=times).update(count=F("count") - times)
+
+
+def forget(limit: Limit) -> None:
+    """Begins anew."""
+    Quota.objects.filter(subject=limit.subject).delete()
 
 
 def forget_old_quotas() -> int:

@@ -81,6 +81,7 @@ def test_a_login_is_listed_with_its_outcome_and_never_with_what_was_typed() -> N
         ("login", "the-viewer", "done", ""),
     ]
     assert SECRET not in json.dumps(list(Entry.objects.values()), default=str)
+    assert not [change for row in Entry.objects.all() for change in row.changes if change["type"] == "quota"]
 
 
 def test_the_admins_login_and_logout_are_listed_too() -> None:

@@ -1,19 +1,14 @@
 """Log in with a name, a password and a second factor, slowly enough for those who guess.
 
-Attempts are counted before the password is looked at, in rows under a lock: however many requests come at once and
-to however many processes, no more are let through than the limits say.
+Attempts are counted before the password is looked at: see jobs/services/quota.py.
 """
 
-import hashlib
 import math
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import authenticate, get_user_model
-from django.db import transaction
-from django.db.models import F
 from django.http import HttpRequest
 from django.utils import timezone
 from rest_framework.exceptions import AuthenticationFailed, Throttled
@@ -23,8 +18,8 @@ from accounts.selectors import has_second_factor
 from accounts.services.second_factor import use_code
 from audit.models import Entry
 from audit.services.draft import say
-from backupsite.api.models import LoginAttempt
 from jobs.roles import role_of
+from jobs.services.quota import Limit, forget, give_back, subject_of, take
 from notifications.models import Event
 from notifications.services.record import record_event
 
@@ -41,13 +36,6 @@ class OtpRequired(AuthenticationFailed):
     def __init__(self, user: Any) -> None:
         super().__init__()
         self.user = user
-
-
-@dataclass(frozen=True)
-class Limit:
-    subject: str
-    attempts: int
-    window: timedelta
 
 
 def log_in(*, request: HttpRequest, username: str, password: str, code: str = "") -> Any:
@@ -101,7 +89,7 @@ def _admitted(request: HttpRequest, username: str) -> list[Limit]:
     """Counts the attempt. Raises Throttled."""
     address = client_address(request)
     limits = _limits(username, address)
-    wait = _count(limits, timezone.now())
+    wait = take(limits).wait
     if wait is not None:
         raise _locked(username, address, wait)
     return limits
@@ -130,19 +118,14 @@ def _user_with(request: HttpRequest, username: str, password: str) -> Any:
 
 def _check_code(request: HttpRequest, user: Any, code: str) -> None:
     """Codes have a count of their own beside the login's: who knows the password has twenty guesses an hour."""
-    limit = [Limit(_digest("code", user.get_username().casefold()), 20, timedelta(hours=1))]
-    wait = _count(limit, timezone.now())
+    limit = Limit(subject_of("login", "code", user.get_username().casefold()), 20, timedelta(hours=1))
+    wait = take([limit]).wait
     if wait is not None:
         raise _locked(user.get_username(), client_address(request), wait)
     if not use_code(user=user, code=code):
         say(outcome=Entry.Outcome.REFUSED, detail="bad_otp")
         raise AuthenticationFailed("The code is wrong, or was used already.", code="bad_otp")
-    _forgive(limit)
-
-
-def forget_old_attempts() -> int:
-    """The sweeper's step. Returns how many were removed."""
-    return LoginAttempt.objects.filter(window_ends_at__lt=timezone.now()).delete()[0]
+    forget(limit)
 
 
 def _tell_locked(username: str, address: str) -> None:
@@ -163,45 +146,13 @@ def _tell_locked(username: str, address: str) -> None:
 def _limits(username: str, address: str) -> list[Limit]:
     """The middle one holds off guessing from many addresses; it is wide, so that it rarely locks a user out."""
     return [
-        Limit(_digest("both", username.casefold(), address), 10, timedelta(minutes=5)),
-        Limit(_digest("name", username.casefold()), 100, timedelta(hours=1)),
-        Limit(_digest("address", address), 60, timedelta(minutes=5)),
+        Limit(subject_of("login", "both", username.casefold(), address), 10, timedelta(minutes=5)),
+        Limit(subject_of("login", "name", username.casefold()), 100, timedelta(hours=1)),
+        Limit(subject_of("login", "address", address), 60, timedelta(minutes=5)),
     ]
-
-
-def _digest(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
-
-
-def _count(limits: list[Limit], now: datetime) -> timedelta | None:
-    """Counts an attempt against every limit; how long to wait, and nothing counted, when one is reached."""
-    with transaction.atomic():
-        rows = [_row(limit, now) for limit in sorted(limits, key=lambda limit: limit.subject)]
-        by_subject = {row.subject: row for row in rows}
-        waits = [
-            by_subject[limit.subject].window_ends_at - now
-            for limit in limits
-            if by_subject[limit.subject].count >= limit.attempts
-        ]
-        if waits:
-            return max(waits)
-        for row in rows:
-            row.count += 1
-            row.save(update_fields=["count", "window_ends_at"])
-    return None
-
-
-def _row(limit: Limit, now: datetime) -> LoginAttempt:
-    rows = LoginAttempt.objects.select_for_update()
-    row, _ = rows.get_or_create(subject=limit.subject, defaults={"window_ends_at": now + limit.window})
-    if row.window_ends_at <= now:
-        row.count, row.window_ends_at = 0, now + limit.window
-    return row
 
 
 def _forgive(limits: list[Limit], *, attempts: int = 1) -> None:
     """An attempt that succeeded was no guess."""
-    LoginAttempt.objects.filter(subject=limits[0].subject).delete()
-    LoginAttempt.objects.filter(subject__in=[limit.subject for limit in limits[1:]], count__gte=attempts).update(
-        count=F("count") - attempts
-    )
+    forget(limits[0])
+    give_back(limits[1:], times=attempts)

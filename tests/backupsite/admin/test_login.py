@@ -5,7 +5,7 @@ from collections.abc import Callable
 from django.contrib.auth.models import User
 from django.test import Client
 
-from backupsite.api.models import LoginAttempt
+from jobs.models import Quota
 from tests.backupsite.admin.conftest import PASSWORD
 
 LogIn = Callable[[str], Client]
@@ -27,7 +27,7 @@ def test_guessing_is_held_off_even_with_the_right_password_at_last(log_in: LogIn
     for _ in range(9):
         _try("wrong")
     assert "Too many attempts" in _try(PASSWORD)
-    assert LoginAttempt.objects.exists()
+    assert Quota.objects.exists()
 
 
 def test_a_user_without_a_role_sees_nothing(db: None) -> None:

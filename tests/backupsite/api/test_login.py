@@ -11,11 +11,12 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
-from backupsite.api.models import ApiKey, LoginAttempt
+from backupsite.api.models import ApiKey
 from backupsite.api.services.api_keys import create_api_key
-from backupsite.api.services.login import forget_old_attempts
 from backupsite.api.sweeping import forget_expired_tokens
+from jobs.models import Quota
 from jobs.registry import sweep_steps
+from jobs.services.quota import forget_old_quotas
 from tests.api import api, user_with
 
 pytestmark = pytest.mark.django_db
@@ -105,7 +106,7 @@ def test_guessing_is_slowed_down(viewer: Any) -> None:
     refused = post("/api/token", LOGIN)
     assert (refused.status_code, refused.json()["code"]) == (429, "throttled")
     assert 0 < int(refused.headers["Retry-After"]) <= 301
-    LoginAttempt.objects.update(window_ends_at=timezone.now() - timedelta(seconds=1))
+    Quota.objects.update(window_ends_at=timezone.now() - timedelta(seconds=1))
     assert post("/api/token", LOGIN).status_code == 200
 
 
@@ -129,12 +130,12 @@ def test_guesses_at_the_same_moment_are_all_counted() -> None:
 def test_the_sweeper_forgets_old_attempts_and_tokens(viewer: Any) -> None:
     post("/api/token", {**LOGIN, "password": "guess"})
     post("/api/token", LOGIN)
-    assert (forget_old_attempts(), forget_expired_tokens()) == (0, 0)
-    LoginAttempt.objects.update(window_ends_at=timezone.now() - timedelta(seconds=1))
+    assert (forget_old_quotas(), forget_expired_tokens()) == (0, 0)
+    Quota.objects.update(window_ends_at=timezone.now() - timedelta(seconds=1))
     OutstandingToken.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
-    assert forget_old_attempts() > 0
+    assert forget_old_quotas() > 0
     assert forget_expired_tokens() == 1
-    assert {"idempotency_keys", "login_attempts", "refresh_tokens"} <= set(sweep_steps(slow=False))
+    assert {"idempotency_keys", "quotas", "refresh_tokens"} <= set(sweep_steps(slow=False))
 
 
 def with_key(secret: str, method: str = "get", address: str = "/api/databases") -> Any:
