@@ -17,7 +17,7 @@ from jobs.roles import Role, role_of
 
 SAFE = ("GET", "HEAD", "OPTIONS", "TRACE")
 # POSTs that look only, or that a program repeats by itself.
-QUIET = frozenset({"databases_database_read_connection", "token-refresh", "jsi18n"})
+QUIET = frozenset({"databases_database_read_connection", "token-refresh", "jsi18n", "set_language"})
 # What end users do with their own data: who asked is personal, and forgotten with it.
 OWN = frozenset(
     {"own-export-list", "own-export-detail", "own-export-cancel", "own-export-revoke-link"}

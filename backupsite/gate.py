@@ -10,8 +10,9 @@ from backupsite.api.problems import MEDIA_TYPE, problem
 
 PAGES = {"password": "account-password", "factor": "account-factor"}
 OPEN = {
-    "password": frozenset({"account-password", "logout", "jsi18n"}),
-    "factor": frozenset({"account-factor", "account-factor-begin", "account-factor-confirm", "logout", "jsi18n"}),
+    "password": frozenset({"account-password", "logout", "jsi18n", "set_language"}),
+    "factor": frozenset({"account-factor", "account-factor-begin", "account-factor-confirm", "logout", "jsi18n"})
+    | {"set_language"},
 }
 REFUSALS = {
     "password": ("password_change_required", "This password was set by somebody else: choose your own first."),

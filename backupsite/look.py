@@ -20,6 +20,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _own("favicon.svg")}],
     "SITE_URL": None,
     "SHOW_VIEW_ON_SITE": False,
+    "SHOW_LANGUAGES": True,
     "DASHBOARD_CALLBACK": "backupsite.admin.dashboard.dashboard",
     # admin.css holds the tokens and the shared parts; what only some pages need has a sheet of its own after it.
     "STYLES": [

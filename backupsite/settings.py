@@ -158,6 +158,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "backupsite.auditing.AuditMiddleware",
+    "backupsite.languages.LanguageMiddleware",  # after the audit, which is English
     "backupsite.gate.GateMiddleware",
     "exports.api.cors.ExportPagesMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -192,7 +193,15 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "admin:login"
 
-LANGUAGE_CODE = "en"
+LANGUAGE_CODE = "en"  # of everything that programs read and that is kept, see backupsite/languages.py
+LANGUAGES = [("en", "English"), ("es", "Español"), ("fr", "Français")]
+LANGUAGE_COOKIE_NAME = "backupsite_language"
+LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
+LANGUAGE_COOKIE_SAMESITE = "Lax"
+LANGUAGE_COOKIE_HTTPONLY = True
+LANGUAGE_COOKIE_SECURE = _https
+LOCALE_PATHS = [BASE_DIR / "locale"]
+FORMAT_MODULE_PATH = "backupsite.formats"
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = True

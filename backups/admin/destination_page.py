@@ -8,6 +8,7 @@ from django.db.models import Count, Max, Min, Q, Sum
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from backups.models import Copy, DatabaseDestination, Destination
 from jobs.templatetags.backupsite import words
@@ -23,7 +24,7 @@ def state_of(destination: Destination) -> SafeString:
     if destination.looked_at is None:
         return state_badge("quiet", "help", _("not looked at yet"))
     if destination.fault == FULL:
-        return state_badge("bad", "disc_full", _("full"))
+        return state_badge("bad", "disc_full", pgettext("a destination", "full"))
     if destination.fault:
         return state_badge("bad", "error", words(destination.fault))
     return state_badge("good", "check_circle", _("in order"))

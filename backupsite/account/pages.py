@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import translation
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
@@ -50,7 +51,8 @@ def shown_sessions(user: Any, own: str | None = None) -> list[dict[str, Any]]:
 @require_POST
 def end(request: HttpRequest, number: int) -> HttpResponse:
     session = get_object_or_404(Session, pk=number, user_id=request.user.pk)
-    say(action="session.end", object_type="session", object_name=browser_words(session.agent))
+    with translation.override("en"):  # the audit is English, whoever reads the page
+        say(action="session.end", object_type="session", object_name=browser_words(session.agent))
     end_session(session=session)
     messages.success(request, _("That browser is logged out."))
     return redirect("account")

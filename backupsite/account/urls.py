@@ -5,6 +5,7 @@ from collections.abc import Callable
 from django.contrib import admin
 from django.http import HttpResponse
 from django.urls import URLPattern, path
+from django.views.i18n import set_language
 
 from backupsite.account import factor, login, pages, password, single_sign_on
 
@@ -14,6 +15,7 @@ def _page(route: str, view: Callable[..., HttpResponse], name: str) -> URLPatter
 
 
 account_patterns = [
+    path("admin/language/", set_language, name="set_language"),
     path("admin/login/", login.log_in, name="account-login"),
     path("admin/login/code/", login.code, name="account-login-code"),
     path("admin/login/oidc/", single_sign_on.begin, name="account-oidc"),

@@ -11,7 +11,7 @@ from django.shortcuts import redirect
 from django.urls import URLPattern
 from django.utils import timezone
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext
+from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from unfold.decorators import display
@@ -39,7 +39,7 @@ LABELS = {
     "port": _("Port"),
     "security": _("Security"),
     "username": _("User"),
-    "sender": _("From"),
+    "sender": pgettext_lazy("who sends", "From"),
 }
 SECURITY_NAMES = {"starttls": "STARTTLS", "tls": "TLS", "none": _("none")}
 
@@ -51,7 +51,7 @@ def _setting_fields() -> dict[str, forms.Field]:
         "port": forms.IntegerField(min_value=1, max_value=65535, initial=587),
         "security": forms.ChoiceField(choices=securities, help_text=_("587 is STARTTLS, 465 is TLS.")),
         "username": forms.CharField(required=False),
-        "sender": forms.CharField(label=_("From"), help_text=_("An e-mail address.")),
+        "sender": forms.CharField(label=pgettext_lazy("who sends", "From"), help_text=_("An e-mail address.")),
         "recipients": LinesField(label=_("To"), help_text=_("E-mail addresses, one a line.")),
     }
 

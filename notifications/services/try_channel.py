@@ -3,6 +3,8 @@
 import time
 from dataclasses import dataclass
 
+from django.utils import translation
+
 from jobs.errors import BackupError
 from notifications.message import compose_test
 from notifications.models import Channel, Delivery, Ping, make_message_id
@@ -29,7 +31,9 @@ def try_channel(*, channel: Channel) -> TestReport:
     """A failure is a report with `ok` false. A success ends the channel's failing."""
     began = time.monotonic()
     try:
-        send_message(channel, compose_test(make_message_id(), channel.name), seconds=TEST_S)
+        with translation.override("en"):  # as every other message, whatever language the page is read in
+            message = compose_test(make_message_id(), channel.name)
+        send_message(channel, message, seconds=TEST_S)
     except BackupError as error:
         return _report(began, error)
     outbox.target_ok(channel)
