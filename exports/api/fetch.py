@@ -42,6 +42,9 @@ class ExportFetchView(APIView):
 
 
 def _begins(request: Request, answer: HttpResponseBase) -> bool:
-    """Whether this is a download, and not one more part of it: the first byte is asked for, or all is given."""
-    later = re.match(r"bytes=\s*(?:0*[1-9]|-)", request.headers.get("Range", ""))
-    return request.method == "GET" and (answer.status_code == 200 or later is None)
+    """Whether this is a download, and not one more part of it: the first byte is given, or may be by the store."""
+    if request.method != "GET":
+        return False
+    if answer.status_code == 302:
+        return not re.match(r"bytes=\s*0*[1-9]", request.headers.get("Range", ""))
+    return answer.headers.get("Content-Range", "bytes 0-").startswith("bytes 0-")

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import unicodedata
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -37,7 +38,10 @@ class Contents:
         self, *, export: Export, asked: Sequence[Asked], parent: Any, max_bytes: int, made_at: datetime, lease: Lease
     ) -> None:
         self._export, self._asked, self._made_at, self._lease = export, asked, made_at, lease
-        self._parent: dict[str, Any] = (parent.manifest if parent else {}).get("continue", {})
+        before: dict[str, dict[str, Any]] = (parent.manifest if parent else {}).get("continue", {})
+        kinds = {one.id: one.source.kind for one in asked}
+        # A source may have been deleted, and another one made under its id.
+        self._parent = {key: facts for key, facts in before.items() if facts.get("kind") == kinds.get(key)}
         self._max_bytes = max_bytes
         self._parent_id = parent.pk if parent else None
         self._files: list[dict[str, Any]] = []
@@ -51,8 +55,10 @@ class Contents:
         return len(self._names)
 
     def facts(self) -> dict[str, Any]:
-        """For the row: the index, and what the next incremental continues from."""
-        return {"index": self.index(), "continue": self._continue}
+        """For the row: the index without the addresses of files, and what the next incremental continues from."""
+        files = [{name: value for name, value in file.items() if name != "url"} for file in self._files]
+        sources = [{name: value for name, value in one.items() if name != "media"} for one in self._sources]
+        return {"index": {**self.index(), "files": files, "sources": sources}, "continue": self._continue}
 
     def entries(self) -> Generator[Entry, None, None]:
         for asked in self._asked:
@@ -85,7 +91,7 @@ class Contents:
                 name = self._claimed(f"{asked.id}/{safe_name(part.name)}")
                 yield Entry(name, None, self._made_at, self._measured(name, part), deflate=not part.packed)
             facts = dict(reading.facts)
-        self._continue[asked.id] = facts
+        self._continue[asked.id] = {"kind": asked.source.kind, "collections": facts.get("collections", {})}
         self._sources.append({"id": asked.id, "name": asked.name, "kind": asked.source.kind, **_shown(facts)})
         lease.log(f"{asked.id}: read")
 
@@ -109,10 +115,14 @@ class Contents:
             )
 
     def _claimed(self, name: str) -> str:
-        if name in self._names:
-            raise BackupError(f"Two files would be called {name}.", code="name_twice", permanent=True)
-        self._names.add(name)
-        return name
+        """The name, or the next one like it: systems that do not tell small letters from large ones would lose one."""
+        stem, dot, end = name.rpartition(".")
+        number, free = 1, name
+        while _folded(free) in self._names:
+            number += 1
+            free = f"{stem}~{number}{dot}{end}"
+        self._names.add(_folded(free))
+        return free
 
     def _text(self, name: str, text: str) -> Entry:
         content = text.encode()
@@ -140,6 +150,10 @@ def safe_name(name: str) -> str:
     """A relative path that unpacks inside its folder on every system: other characters become `_`."""
     parts = [_safe(part) for part in name.split("/")]
     return "/".join(part for part in parts if part)
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _safe(part: str) -> str:

@@ -15,7 +15,9 @@ from jobs.errors import BackupError
 
 FOLDER = "media"
 MOST_FILES = 2000
-MOST_WASTED_S = 600.0  # on files that did not come: users choose the addresses
+MOST_WASTED_S = 600.0  # on files that did not come, or came slowly: users choose the addresses
+PATIENCE_S, SLOWEST = 2.0, 256 << 10  # what no file is blamed for: so many seconds, and a second for so many bytes
+MOST_TOLD = 500  # addresses that failed, by name; all are counted
 _SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
 
 
@@ -37,6 +39,7 @@ class Media:
         self._too_many = 0
         self._fetched = 0
         self._failed: list[dict[str, str]] = []
+        self._failures = 0
         self._wasted_s = 0.0
         self._names: set[str] = set()
 
@@ -57,12 +60,14 @@ class Media:
                 if (yield from self._from(url, wish, failures)):
                     break
             else:
-                self._failed += failures
+                self._failed += failures[: max(0, MOST_TOLD - len(self._failed))]
+                self._failures += len(failures)
 
     def facts(self) -> dict[str, Any]:
-        """`failed` says of every file that is not there why, by each address it was said to be at."""
-        more = {"beyond_limit": self._too_many} if self._too_many else {}
-        return {"fetched": self._fetched, "failed": self._failed, **more}
+        """`failed` says of files that are not there why, by each address they were said to be at."""
+        more = {"failed_unnamed": self._failures - len(self._failed), "beyond_limit": self._too_many}
+        told = {name: count for name, count in more.items() if count}
+        return {"fetched": self._fetched, "failed": self._failed, **told}
 
     def _from(self, url: str, wish: _Wish, failures: list[dict[str, str]]) -> Generator[Part, None, bool]:
         """Returns whether it was there; the part was used up before that."""
@@ -71,6 +76,8 @@ class Media:
             if self._wasted_s > MOST_WASTED_S:
                 raise BackupError("Too much time went to files that did not come.", code="not_tried")
             with self._fetcher.fetch(url) as fetched:
+                took, began = time.monotonic() - began, time.monotonic()
+                self._wasted_s += max(0.0, took - PATIENCE_S - fetched.size / SLOWEST)
                 if wish.sha256 and fetched.sha256 != wish.sha256:
                     raise BackupError("It is not the file that was named: its SHA-256 differs.", code="wrong_digest")
                 name = f"{FOLDER}/{fetched.sha256}{_suffix(url, wish.type or fetched.type)}"

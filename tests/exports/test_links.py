@@ -82,6 +82,8 @@ def test_parts_are_given_and_a_download_is_counted_once(export: Export) -> None:
     assert uses(export) == 3
     assert code_of(fetch(export, range=f"bytes={len(whole)}-")) == (416, "range_not_satisfiable")
     assert uses(export) == 3
+    assert content(fetch(export, range=f"bytes=-{len(whole) + 1}")) == whole  # its last bytes are all of them
+    assert uses(export) == 4
 
 
 def _revoked(export: Export) -> None:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import time
+import unicodedata
 import uuid
 from datetime import timedelta
 from pathlib import Path
@@ -147,6 +148,37 @@ def test_records_of_a_service_are_asked_for_by_public_key(records_service: Recor
     found = lines(tmp_path / "out" / "crm" / "posts.ndjson")
     assert [one["of"] for one in found] == [ada.pubkey] * 250
     assert "s3cret-token" not in json.dumps(index) + json.dumps(done.manifest)
+
+
+def test_collections_that_would_be_one_file_are_two_on_every_system(
+    records_service: RecordsServer, tmp_path: Path
+) -> None:
+    names = ("Posts", "posts", "a:b", "a?b", "e\u0301", "\u00e9")
+    for number, name in enumerate(names):
+        records_service.fill(name, [{"id": number}])
+    options = {"url": f"{records_service.url}/list/{{collection}}?u={{pubkey}}", "collection": ", ".join(names)}
+    save_source(source=Source(pk="crm", kind="http"), values={"name": "CRM", "options": options}, create=True)
+    unpacked(made(by("ada").pubkey), tmp_path / "out")
+    found = sorted((tmp_path / "out" / "crm").iterdir())
+    assert len({unicodedata.normalize("NFC", file.name).casefold() for file in found}) == len(names)
+    assert sorted(one["id"] for file in found for one in lines(file)) == list(range(len(names)))
+
+
+def test_a_source_of_another_kind_under_the_same_id_is_read_from_its_beginning(
+    nostr_relays: Relays, records_service: RecordsServer, tmp_path: Path
+) -> None:
+    ada = by("ada")
+    records_service.fill("events", [{"id": 1}])
+    options = {"url": f"{records_service.url}/list/{{collection}}?u={{pubkey}}", "collection": "events"}
+    save_source(source=Source(pk="nostr", kind="http"), values={"name": "CRM", "options": options}, create=True)
+    first = made(ada.pubkey)
+    Source.objects.all().delete()
+    nostr_relays[0].load([ada.signs("note", created_at=THEN)])
+    relays_source(nostr_relays[0].url)
+    second = made(ada.pubkey, "incremental")
+    assert second.parent == first
+    unpacked(second, tmp_path / "out")
+    assert len(lines(tmp_path / "out" / "nostr" / "events.ndjson")) == 1
 
 
 def test_a_recipients_export_opens_with_stock_age_only(nostr_relays: Relays, tmp_path: Path) -> None:

@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 
 from databases.engines.base import Connection
+from exports.sources import media as media_of_sources
 from exports.sources.fetch import Fetcher
 from exports.sources.http import HttpSource
 from exports.sources.http_media import Finder
+from exports.sources.media import MOST_TOLD
 from exports.sources.registry import build
 from jobs.egress import require_public, resolve
 from jobs.errors import BackupError
@@ -35,6 +37,7 @@ class Files:
         self.at: dict[str, bytes | int | str] = {}
         self.asked: list[tuple[str, dict[str, str]]] = []
         self.url = ""
+        self.pause_s = 0.0
 
     def digest(self, path: str) -> str:
         content = self.at[path]
@@ -49,6 +52,7 @@ def serving() -> Iterator[Files]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             files.asked.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
+            time.sleep(files.pause_s)
             found = files.at.get(self.path, 404)
             self.send_response(found if isinstance(found, int) else 200 if isinstance(found, bytes) else 302)
             if isinstance(found, str):
@@ -150,6 +154,27 @@ def test_files_that_cannot_be_had_are_named_with_the_reason(relay: OddRelay, fil
     assert list(found.files) == ["events.ndjson"]
     private = next(one for one in found.facts["media"]["failed"] if one["reason"] == "egress_refused")
     assert "127.0.0.1" not in private["message"]
+
+
+def test_rows_hold_no_end_of_addresses_that_failed(relay: OddRelay) -> None:
+    tags = [["imeta", f"url http://:{number}", f"x {number:064x}"] for number in range(MOST_TOLD + 20)]
+    relay.events = [ADA.signs("a note", kind=1, tags=tags)]
+    media = read(nostr(relay.url, media=True), ADA.pubkey).facts["media"]
+    assert (len(media["failed"]), media["failed_unnamed"]) == (MOST_TOLD, 20)
+
+
+def test_servers_that_are_slow_on_purpose_keep_nobody_waiting(
+    relay: OddRelay, files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each file comes in the end, so that none of them fails: it is time that is lost."""
+    monkeypatch.setattr(media_of_sources, "MOST_WASTED_S", 0.3)
+    monkeypatch.setattr(media_of_sources, "PATIENCE_S", 0.0)
+    files.at = {f"/{number}": b"%d" % number for number in range(9)}
+    files.pause_s = 0.2
+    relay.events = [named(f"{files.url}{path}", files.digest(path)) for path in files.at]
+    media = read(nostr(relay.url, media=True, media_servers=[files.url]), ADA.pubkey).facts["media"]
+    assert 1 <= media["fetched"] <= 3
+    assert {one["reason"] for one in media["failed"]} == {"not_tried"}
 
 
 class TestPublicOnly:
