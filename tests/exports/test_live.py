@@ -5,6 +5,7 @@ The web processes work on the test's own database; jobs run in the test.
 
 import json
 import os
+import subprocess
 import sys
 import threading
 import urllib.error
@@ -23,12 +24,19 @@ from backups.models import Destination
 from exports.models import Export
 from exports.services.save_policy import save_export_policy
 from tests.exports.signing import User
-from tests.live import busy
+from tests.live import busy, until
 from tests.room import finish
+from tests.servers.nostr_tools import nostr_tools
+from tests.servers.npm import node
 from tests.servers.process import free_port, running
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 LIST = "/api/backup"
+NSEC = "nsec1vl029mgpspedva04g90vltkh6fvh240zqtv9k0t9af8935ke9laqsnlfe5"  # the example of NIP-19
+IMPORT = 'import { finalizeEvent, nip19, nip98 } from "nostr-tools";'
+LOADED = """import { readFileSync } from "node:fs";
+import { runInThisContext } from "node:vm";
+const { finalizeEvent, nip19, nip98 } = runInThisContext(readFileSync(process.argv[2], "utf8") + ";NostrTools");"""
 
 
 @dataclass
@@ -146,3 +154,23 @@ def test_a_link_is_in_no_log_and_no_figure(web: Web, disk: Destination) -> None:
     assert token not in figures
     assert token not in web.log.read_text()
     assert site.SECRET_KEY not in web.log.read_text()
+
+
+@pytest.mark.usefixtures("shop", "disk")
+def test_the_program_of_the_documentation_gets_its_zip(web: Web, tmp_path: Path) -> None:
+    """As docs/exports.md has it, but for where the library lies and how long it waits."""
+    text = (Path(__file__).parents[2] / "docs" / "exports.md").read_text()
+    program = text.partition("```js\n")[2].partition("```")[0]
+    for shown, instead in ((IMPORT, LOADED), ("10_000", "1_100")):
+        assert shown in program
+        program = program.replace(shown, instead)
+    script, zipped = tmp_path / "export.mjs", tmp_path / "export.zip"
+    script.write_text(program)
+    env = {**os.environ, "SITE": web.url, "NSEC": NSEC}
+    command = [str(node()), str(script), str(nostr_tools())]
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as asking:
+        finish(until(Export.objects.first, seconds=60 * busy()))
+        address = asking.communicate(timeout=60 * busy())[0].strip()
+    assert asking.returncode == 0
+    subprocess.run(["curl", "-sfo", str(zipped), address], check=True)
+    subprocess.run(["unzip", "-tqq", str(zipped)], check=True)

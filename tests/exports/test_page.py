@@ -14,7 +14,7 @@ from tests.exports.signing import User, code_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("origin")]
 SESSION, JOBS, LIST = "/exports/session", "/exports/jobs", "/api/backup"
-NOBODY = {"pubkey": None, "jobs": []}
+NOBODY: dict[str, Any] = {"pubkey": None, "jobs": []}
 
 
 def jobs(user: User) -> Any:
@@ -68,7 +68,7 @@ def test_the_cookie_goes_to_the_page_only_and_no_script_reads_it(settings: Any) 
 
 def test_the_cookie_changes_nothing(ada: User) -> None:
     export = Export.objects.create(pubkey=ada.pubkey)
-    cookie = {"HTTP_COOKIE": f"{COOKIE}={ada.client.cookies[COOKIE].value}"}  # as if it went everywhere
+    cookie: Any = {"HTTP_COOKIE": f"{COOKIE}={ada.client.cookies[COOKIE].value}"}  # as if it went everywhere
     one = f"{LIST}/{export.pk}"
     for method, address in (("POST", LIST), ("GET", LIST), ("POST", f"{one}/cancel"), ("DELETE", one)):
         answer = Client().generic(method, address, "{}", content_type="application/json", **cookie)
