@@ -1,142 +1,136 @@
-"""`python -m tests.browser.screenshots [FOLDER]`: pictures of the main pages of a site with real backups.
+"""`python -m tests.browser.screenshots`: pictures of a site, empty and with a month behind it, in a real browser.
 
-Light and dark, and some on a phone, into docs/screenshots unless a folder is given.
+Without more, those that the documents show (CHOSEN), into docs/screenshots. With ALL=1 in the environment every page of
+the menu and one of each row behind it, light and dark, wide and narrow, from top to bottom, into .screenshots, which
+git ignores. ONLY=regex takes only the pictures whose names it finds.
 """
 
+import os
+import re
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page
 
-from demo.client import Client
 from demo.site import REPOSITORY, Site, running_site
+from exports.nostr.event import event_id, parse_event
+from tests.browser.full_site import AUTHOR, fill
+from tests.browser.looks import THEMES, WIDTHS, look
 from tests.browser.site import browser, log_in
-from tests.live import until
-from tests.servers.postgres import PostgresServer, start_postgres
-from tests.servers.s3 import S3Server, start_s3
+from tests.gate import gate
+from tests.servers.postgres import start_postgres
+from tests.servers.process import free_port
+from tests.servers.records import start_records
+from tests.servers.s3 import start_s3
 
-SIZES = {"desktop": {"width": 1440, "height": 900}, "phone": {"width": 390, "height": 844}}
-ON_PHONE = ("overview", "database", "backup")
-SHOP = """
-CREATE TABLE customers AS SELECT n AS id, 'customer ' || n AS name FROM generate_series(1, 40000) n;
-CREATE TABLE orders AS SELECT n AS id, n % 40000 AS customer, now() - n * interval '1 min' AS at, md5(n::text) AS code
-FROM generate_series(1, 400000) n;
-CREATE TABLE products AS SELECT n AS id, 'product ' || n AS name FROM generate_series(1, 1200) n;
-"""
+SIGNER = "window.nostr = {getPublicKey: async () => window.publicKey(), signEvent: (event) => window.sign(event)}"
+PUBLIC = {"login": "/admin/login/", "exports-signed-out": "/exports/"}
+USERS = "exports-page"
+CHOSEN = (
+    *("dashboard-light", "dashboard-dark", "dashboard-light-phone", "dashboard-dark-phone", "empty-dashboard-light"),
+    *("list-database-light", "list-database-dark", "list-database-light-phone"),
+    *("database-light", "database-form-dark", "engines-light"),
+    *("backup-light", "backup-dark", "backup-dark-phone", "backup-running-light", "backup-failed-light"),
+    *("restore-wizard-light", "restore-wizard-dark", "drill-light", "package-dark", "destination-light"),
+    *("event-light", f"{USERS}-light", f"{USERS}-dark-phone"),
+)
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, *, everything: bool, only: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    with (
-        tempfile.TemporaryDirectory() as room,
-        tempfile.TemporaryDirectory() as home,
-        start_postgres(18, Path(room) / "postgres") as server,
-        start_s3(Path(room) / "s3") as store,
-        running_site(Path(home), pg_bin_dir=server.bin_dir) as site,
-        browser() as chromium,
-    ):
-        page = _page(chromium, "light", "desktop")
-        log_in(page, site)
-        addresses = _prepare(page, site, server) | _prepare_more(page, site, store)
-        state = page.context.storage_state()
-        for theme, size in (("light", "desktop"), ("dark", "desktop"), ("light", "phone")):
-            page = _page(chromium, theme, size, state=state)
-            for name, address in addresses.items():
-                if size == "phone" and name not in ON_PHONE:
-                    continue
-                page.goto(site.url + address)
-                page.wait_for_timeout(300)  # fonts and icons
-                page.screenshot(path=folder / f"{name}-{theme if size == 'desktop' else size}.png")
+    with ExitStack() as stack:
+        room = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        (room / "site").mkdir()
+        server = stack.enter_context(start_postgres(18, room / "postgres"))
+        store = stack.enter_context(start_s3(room / "s3"))
+        service = stack.enter_context(start_records())
+        slow = stack.enter_context(gate(server.host, server.port))
+        port = free_port()
+        env = {"BACKUPSITE_PUBLIC_URL": f"http://127.0.0.1:{port}", "BACKUPSITE_DATA_DIR": str(room / "site" / "data")}
+        serving = running_site(room / "site", pg_bin_dir=server.bin_dir, port=port, env=env)
+        site = stack.enter_context(serving)
+        chromium = stack.enter_context(browser())
+        camera = Camera(chromium, site, folder, everything=everything, only=only)
+        pages = camera.pages()
+        camera.take({f"empty-{name}": address for name, address in pages.items()})
+        pages |= fill(site, server=server, store=store, service=service, slow=slow, env=env)
+        camera.take(pages | PUBLIC | {USERS: PUBLIC["exports-signed-out"]})
+        slow.open()
 
 
-def _page(chromium: Browser, theme: str, size: str, state: object = None) -> Page:
-    context = chromium.new_context(viewport=SIZES[size], storage_state=state, color_scheme=theme)  # type: ignore[arg-type]
-    context.add_init_script(f"localStorage.setItem('_x_adminTheme', JSON.stringify('{theme}'))")
-    return context.new_page()
+class Camera:
+    """Takes the pictures that are wanted of the pages of a site."""
+
+    def __init__(self, chromium: Browser, site: Site, folder: Path, *, everything: bool, only: str) -> None:
+        self._chromium, self._site, self._folder = chromium, site, folder
+        self._everything, self._only = everything, re.compile(only)
+        with look(chromium, theme="light", width=1440) as page:
+            log_in(page, site)
+            self._state: Any = page.context.storage_state()
+
+    def pages(self) -> dict[str, str]:
+        """Every page of the menu: the dashboard, and lists by what they list."""
+        with look(self._chromium, theme="light", width=1440, state=self._state) as page:
+            page.goto(f"{self._site.url}/admin/")
+            links = page.locator("#nav-sidebar-apps a").evaluate_all("found => found.map(one => one.pathname)")
+        return {_name(link): link for link in links}
+
+    def take(self, pages: Mapping[str, str]) -> None:
+        for theme in THEMES:
+            for width in WIDTHS:
+                wanted = {
+                    name: address for name, address in pages.items() if self._wanted(_picture(name, theme, width))
+                }
+                for name, page in self._windows(wanted, theme, width):
+                    page.goto(self._site.url + wanted[name])
+                    page.wait_for_timeout(400)  # fonts, previews
+                    if name == USERS:
+                        page.get_by_role("button", name="Sign in with Nostr").click()
+                        page.locator("#pubkey").wait_for()
+                    page.screenshot(
+                        path=self._folder / f"{_picture(name, theme, width)}.png", full_page=self._everything
+                    )
+
+    def _windows(self, wanted: Mapping[str, str], theme: str, width: int) -> Iterator[tuple[str, Page]]:
+        """One window for those who are logged in, and one each for whom nobody knows yet."""
+        inside = [name for name in wanted if name not in PUBLIC and name != USERS]
+        if inside:
+            with look(self._chromium, theme=theme, width=width, state=self._state) as page:
+                yield from ((name, page) for name in inside)
+        for name in wanted.keys() - set(inside):
+            with look(self._chromium, theme=theme, width=width) as page:
+                if name == USERS:
+                    _give_signer(page)
+                yield name, page
+
+    def _wanted(self, picture: str) -> bool:
+        return (self._everything or picture in CHOSEN) and bool(self._only.search(picture))
 
 
-def _prepare(page: Page, site: Site, server: PostgresServer) -> dict[str, str]:
-    """Databases, a schedule, good backups and a failed one, made by hand as an operator would."""
-    for name in ("shop", "billing"):
-        server.create_database(name)
-        server.psql(SHOP, name)
-        _add(page, site, server, name)
-        _back_up(page, lambda: expect(page.locator(".bks-head .bks-completed")).to_be_visible(timeout=60_000))
-    _add(page, site, server, "archive")  # a database that does not exist: its backup fails and says why
-    _back_up(page, lambda: expect(page.locator(".bks-head .bks-failed")).to_be_visible(timeout=60_000))
-    failed = page.url.removeprefix(site.url)
-    page.goto(f"{site.url}/admin/databases/database/shop/change/")
-    _back_up(page, lambda: expect(page.locator(".bks-head .bks-completed")).to_be_visible(timeout=60_000))
-    return {
-        "overview": "/admin/",
-        "databases": "/admin/databases/database/",
-        "database": "/admin/databases/database/shop/change/",
-        "backups": "/admin/backups/backup/",
-        "backup": page.url.removeprefix(site.url),
-        "backup-failed": failed,
-        "restore": page.url.removeprefix(site.url).replace("/change/", "/restore/"),
-    }
+def _picture(name: str, theme: str, width: int) -> str:
+    return f"{name}-{theme}{'' if width > 500 else '-phone'}"
 
 
-def _prepare_more(page: Page, site: Site, store: S3Server) -> dict[str, str]:
-    """A bucket with a chain, a policy, and a package; over the API, as a program would."""
-    client, api = site.login(), store.client()
-    bucket = store.make_bucket("images")
-    options = {"bucket": bucket, "endpoint_url": store.endpoint_url, "access_key": store.access_key}
-    options |= {"secret_key": store.secret_key, "addressing": "path", "region": store.region}
-    connection = {"id": "images", "name": "images", "engine": "s3", "options": options}
-    client.post(
-        "/api/databases", {**connection, "scheduled_type": "incremental", "package": True, "schedule": "inherit"}
-    )
-    client.call("PATCH", "/api/policy", {"schedule": ["0 2 * * *"], "retention_days": 30, "keep_monthly": 12})
-    client.call("PATCH", "/api/databases/shop", {"package": True})
-    for number in range(3):
-        for name in range(20):
-            api.put_object(Bucket=bucket, Key=f"{2024 + number}/photo-{name}.jpg", Body=bytes(30_000 + name))
-        backup = client.post("/api/backups", {"database_id": "images", "type": "incremental"})
-        _ended(client, f"/api/backups/{backup['id']}")
-    package = client.post("/api/packages/create")
-    _ended(client, f"/api/packages/{package['id']}")
-    return {
-        "bucket": "/admin/databases/database/images/change/",
-        "bucket-form": "/admin/databases/database/images/edit/",
-        "incremental": f"/admin/backups/backup/{backup['id']}/change/",
-        "packages": "/admin/packages/package/",
-        "package": f"/admin/packages/package/{package['id']}/change/",
-        "policy": "/admin/databases/policy/1/change/",
-        "engines": "/admin/databases/database/add/",
-    }
+def _name(link: str) -> str:
+    last = link.strip("/").split("/")[1:]
+    return f"list-{last[1]}" if len(last) > 1 else "dashboard"
 
 
-def _ended(client: Client, path: str) -> None:
-    until(lambda: client.get(path)["status"] in ("completed", "failed"), seconds=60)
+def _give_signer(page: Page) -> None:
+    def sign(event: dict[str, Any]) -> dict[str, Any]:
+        whole = {**event, "pubkey": AUTHOR.pubkey, "id": "0" * 64, "sig": "0" * 128}
+        return AUTHOR.sealed({**whole, "id": event_id(parse_event(whole))})
 
-
-def _add(page: Page, site: Site, server: PostgresServer, name: str) -> None:
-    page.goto(f"{site.url}/admin/databases/database/add/?engine=postgres")
-    fields = {
-        "name": name.capitalize(),
-        "id": name,
-        "host": server.host,
-        "port": str(server.port),
-        "database_name": name,
-        "username": server.user,
-        "password": server.password,
-        "timezone": "Europe/Berlin",
-    }
-    for field, value in fields.items():
-        page.fill(f"[name='{field}']", value)
-    page.select_option("[name=schedule]", "own")
-    page.fill("[name=times]", "30 3 * * *")
-    page.click("text=Save")
-
-
-def _back_up(page: Page, ended: Callable[[], None]) -> None:
-    page.click("text=Back up now")
-    ended()
+    page.expose_function("sign", sign)
+    page.expose_function("publicKey", lambda: AUTHOR.pubkey)
+    page.add_init_script(SIGNER)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else REPOSITORY / "docs" / "screenshots")
+    all_of_them = bool(os.environ.get("ALL"))
+    default = REPOSITORY / (".screenshots" if all_of_them else "docs/screenshots")
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else default, everything=all_of_them, only=os.environ.get("ONLY", ""))
