@@ -9,7 +9,7 @@ JOBS ?= $(shell echo $$(( $$(nproc) + 1 )))
 # The checks read Django's settings; they get a data folder and an address of their own.
 CHECKED := BACKUPSITE_DATA_DIR=$(CURDIR)/.venv/check-data BACKUPSITE_PUBLIC_URL=https://backups.example.com
 
-.PHONY: help install install-dev up demo demo-stop test check lint types imports django schema bench screenshots clean
+.PHONY: help install install-dev up demo demo-stop test check lint types imports django schema messages bench screenshots clean
 
 help: ## List these
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,12 @@ django: install-dev ## Django's own checks: deployment, migrations
 
 schema: install-dev ## Build and validate the API's schema
 	@$(CHECKED) $(PYTHON) manage.py spectacular --validate --fail-on-warn --file /dev/null
+
+# Needs GNU gettext (apt-get install gettext); the compiled catalogues are kept, so that nothing else does.
+messages: install-dev ## Gather the texts of pages for the translators, and compile what they wrote (locale/README.md)
+	@$(CHECKED) $(PYTHON) manage.py makemessages -l es -l fr --no-location --no-obsolete --no-wrap -v 0 \
+	  $(addprefix -i ,data tests benchmarks demo deploy docs scripts static)
+	@$(CHECKED) $(PYTHON) manage.py compilemessages -i '.*' -v 0
 
 bench: install-dev ## Measure against bare pg_dump and django-dbbackup (ARGS="--size-mb 100" for a quick run)
 	@$(PYTHON) -m benchmarks $(ARGS)
