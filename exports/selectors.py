@@ -1,6 +1,6 @@
 """Reads about exports."""
 
-from django.db.models import Prefetch, QuerySet, Sum
+from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet, Sum
 from django.utils import timezone
 
 from backups.models import Destination
@@ -49,8 +49,9 @@ def open_exports(pubkey: str) -> int:
 
 
 def kept_bytes(pubkey: str) -> int:
-    """Stored bytes of a user's exports that can be fetched."""
-    kept = Export.objects.filter(pubkey=pubkey, status=Status.COMPLETED)
+    """Stored bytes of a user's exports: of what is over too, until its destination lets go of it."""
+    there = Q(Exists(ExportObject.objects.filter(export=OuterRef("pk"))))
+    kept = Export.objects.filter(Q(status=Status.COMPLETED) | there, pubkey=pubkey)
     return kept.aggregate(total=Sum("size"))["total"] or 0
 
 

@@ -11,7 +11,7 @@ def record_export_event(export: Export) -> None:
     if export.status == Status.COMPLETED:
         message, severity = f"{export.pk} was made: {export.size} bytes stored.", Severity.INFO
     elif export.status == Status.FAILED:
-        message, severity = f"{export.pk} failed: {export.error_message}", Severity.WARNING
+        message, severity = f"{export.pk} failed: {_nameless(export, export.error_message)}", Severity.WARNING
     elif export.status == Status.CANCELLED:
         message, severity = f"{export.pk} was cancelled.", Severity.INFO
     else:
@@ -22,5 +22,10 @@ def record_export_event(export: Export) -> None:
         subject_id=export.pk,
         database_id="",
         message=message,
-        hint=export.error_hint,
+        hint=_nameless(export, export.error_hint),
     )
+
+
+def _nameless(export: Export, text: str) -> str:
+    """The address that a source was asked at may hold the key."""
+    return text.replace(export.pubkey, "{pubkey}")

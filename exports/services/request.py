@@ -16,7 +16,6 @@ from exports.selectors import (
     export_destination,
     export_policy,
     kept_bytes,
-    last_completed,
     open_exports,
 )
 from exports.services.build_source import build_source
@@ -55,7 +54,6 @@ def request_export(
             pubkey=pubkey,
             type=type,
             select=select,
-            parent=last_completed(pubkey) if type == Export.Type.INCREMENTAL else None,
             recipients=recipients,
             metadata=given,
             status=Status.SCHEDULED if scheduled_at else Status.PENDING,

@@ -14,7 +14,7 @@ from backups.pipeline.encode import Digests
 from backups.pipeline.encoding import Encoding
 from backups.services.stored_objects import store, undo
 from exports.models import Export, ExportObject, ExportPolicy
-from exports.selectors import enabled_sources, export_destination, export_policy, kept_bytes
+from exports.selectors import enabled_sources, export_destination, export_policy, kept_bytes, last_completed
 from exports.services.build_source import build_source
 from exports.services.contents import Asked, Contents
 from exports.services.events import record_export_event
@@ -43,6 +43,9 @@ def run_export(export: Export, lease: Lease) -> dict[str, Any]:
     """One attempt; returns what `completed` sets. Whatever goes wrong, this attempt's object is removed."""
     lease.phase("gather")
     policy, made_at = export_policy(), timezone.now()
+    if export.type == Export.Type.INCREMENTAL:  # not before: it may have waited for weeks, and others have completed
+        export.parent = last_completed(export.pubkey)
+        lease.own_rows.update(parent=export.parent)
     contents = Contents(
         export=export,
         asked=_asked(export),

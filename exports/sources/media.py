@@ -10,13 +10,14 @@ from urllib.parse import urlsplit
 
 from exports.nostr.files import NamedFile
 from exports.sources.base import Part
-from exports.sources.fetch import Fetcher
+from exports.sources.fetch import Fetcher, origin_of
 from jobs.errors import BackupError
 
 FOLDER = "media"
 MOST_FILES = 2000
 MOST_WASTED_S = 600.0  # on files that did not come, or came slowly: users choose the addresses
 PATIENCE_S, SLOWEST = 2.0, 256 << 10  # what no file is blamed for: so many seconds, and a second for so many bytes
+MOST_LOGGED = 50
 MOST_TOLD = 500  # addresses that failed, by name; all are counted
 _SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
 
@@ -89,7 +90,8 @@ class Media:
         except BackupError as error:
             self._wasted_s += time.monotonic() - began
             failures.append({"url": url, "reason": error.code, "message": _words(error)})
-            self._log(f"{url.partition('?')[0]}: {error.message}")
+            if len(self._failed) + len(failures) <= MOST_LOGGED:
+                self._log(f"A file at {origin_of(url)[1] or 'no host'}: {error.message}")  # operators see no more of it
         return False
 
 

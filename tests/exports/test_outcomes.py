@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from exports.models import Export, ExportObject
+from exports.models import Export, ExportObject, Source
 from exports.services.remove import remove_deleted
 from exports.services.request import request_export
 from exports.services.run import ended
@@ -40,8 +40,16 @@ class TestEvents:
 
     def test_a_failed_one_is_told_of(self, records_service: RecordsServer) -> None:
         records_service.token = "another"
-        assert export(ADA).status == Status.FAILED
+        shop = Source.objects.get()
+        shop.options["url"] = f"{records_service.url}/list/{{pubkey}}"
+        shop.options["collection"] = ""
+        shop.save()
+        failed = export(ADA)
+        assert failed.status == Status.FAILED
         assert told() == [("export.failed", Severity.WARNING)]
+        event = Event.objects.get(kind="export.failed")
+        assert ADA in failed.error_message  # the address that was asked names it
+        assert ADA not in f"{event.message} {event.hint} {event.data}"
 
     def test_an_attempt_that_is_followed_by_another_is_not(self) -> None:
         ended(Export.objects.create(pubkey=ADA, status=Status.SCHEDULED, attempt=1, error_code="no_relay"))

@@ -13,7 +13,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from audit.models import Entry
-from exports.models import Export, ExportPolicy
+from backups.models import Destination
+from exports.models import Export, ExportObject, ExportPolicy
 from exports.services.links import make_link
 from exports.services.save_policy import save_export_policy
 from jobs.models import Status
@@ -185,6 +186,14 @@ def test_open_exports_and_bytes_of_one_user_are_bounded() -> None:
     assert ask(User("bob")).status_code == 201
     Export.objects.filter(pubkey=ada.pubkey).update(status=Status.COMPLETED, size=60)
     assert code_of(ask(ada)) == (409, "quota_full")
+    stored = [
+        ExportObject.objects.create(export=export, destination=Destination.objects.get(), key=export.pk, attempt=1)
+        for export in Export.objects.filter(pubkey=ada.pubkey)
+    ]
+    Export.objects.filter(pubkey=ada.pubkey).update(status=Status.DELETING)  # and nothing can be deleted there
+    assert code_of(ask(ada)) == (409, "quota_full")
+    stored[0].delete()
+    assert ask(ada).status_code == 201
 
 
 @pytest.mark.usefixtures("origin")

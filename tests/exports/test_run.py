@@ -114,6 +114,19 @@ def test_an_incremental_continues_and_a_selective_chooses(nostr_relays: Relays, 
     assert [file["records"] for file in unpacked(second, tmp_path / "second")["files"]] == [0, 0]
 
 
+def test_an_incremental_continues_what_has_completed_when_it_begins(nostr_relays: Relays) -> None:
+    """It may have waited for weeks."""
+    ada = by("ada")
+    relays_source(nostr_relays[0].url)
+    made(ada.pubkey)
+    waiting = ask(ada.pubkey, "incremental")
+    Export.objects.filter(pk=waiting.pk).update(status=Status.SCHEDULED)
+    later = made(ada.pubkey)
+    Export.objects.filter(pk=waiting.pk).update(status=Status.PENDING)
+    ended = finish(waiting)
+    assert (ended.parent, ended.manifest["index"]["export"]["continues"]) == (later, later.pk)
+
+
 def test_an_incremental_whose_parent_was_deleted_is_told_so(nostr_relays: Relays, tmp_path: Path) -> None:
     ada = by("ada")
     nostr_relays[0].load([ada.signs(str(number), created_at=THEN + number) for number in range(3)])

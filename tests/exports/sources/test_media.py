@@ -17,7 +17,7 @@ from exports.sources import media as media_of_sources
 from exports.sources.fetch import Fetcher
 from exports.sources.http import HttpSource
 from exports.sources.http_media import Finder
-from exports.sources.media import MOST_TOLD
+from exports.sources.media import MOST_LOGGED, MOST_TOLD
 from exports.sources.registry import build
 from jobs.egress import require_public, resolve
 from jobs.errors import BackupError
@@ -157,10 +157,14 @@ def test_files_that_cannot_be_had_are_named_with_the_reason(relay: OddRelay, fil
 
 
 def test_rows_hold_no_end_of_addresses_that_failed(relay: OddRelay) -> None:
-    tags = [["imeta", f"url http://:{number}", f"x {number:064x}"] for number in range(MOST_TOLD + 20)]
+    tags = [["imeta", f"url http://:{number}/secret", f"x {number:064x}"] for number in range(MOST_TOLD + 20)]
     relay.events = [ADA.signs("a note", kind=1, tags=tags)]
-    media = read(nostr(relay.url, media=True), ADA.pubkey).facts["media"]
+    guard = OneGuard()
+    media = read(nostr(relay.url, media=True), ADA.pubkey, guard=guard).facts["media"]
     assert (len(media["failed"]), media["failed_unnamed"]) == (MOST_TOLD, 20)
+    logged = [line for line in guard.lines if "file" in line]
+    assert len(logged) == MOST_LOGGED
+    assert not [line for line in logged if "secret" in line]  # operators read the log
 
 
 def test_servers_that_are_slow_on_purpose_keep_nobody_waiting(
