@@ -12,6 +12,7 @@ from django.db import IntegrityError
 from backups.models import Backup, Copy, Destination
 from backups.pipeline.encode import EncodedReader
 from backups.selectors import readers_of
+from backups.services import stored_objects
 from backups.services.prune import delete_backup
 from backups.storage.local import LocalStorage
 from databases.models import Database
@@ -23,7 +24,7 @@ from jobs.services.run import run_job
 from jobs.services.sweep import sweep
 from notifications.models import Event
 from packages.models import Package, PackageCopy
-from packages.services import contents, prune, run
+from packages.services import contents, run
 from packages.services.gather import gather
 from packages.services.request import request_package
 from tests.packages.conftest import Store, fetch, files_of, name_in, objects, pack, unpack
@@ -251,8 +252,8 @@ def test_a_byte_flipped_on_its_way_to_the_store_is_found(
 
 STAGES = [
     (run, "gather"),
-    (run, "encode"),
-    (run, "read_back"),
+    (stored_objects, "encode"),
+    (stored_objects, "read_back"),
     (run, "_sidecar"),
     (contents.Contents, "_notes"),
     (EncodedReader, "readinto"),
@@ -297,8 +298,7 @@ def test_what_cannot_be_removed_now_is_removed_by_the_sweeper(
             raise BackupError("away", code="destination_unreachable")
 
         patch.setattr(LocalStorage, "write_text", refuse)
-        patch.setattr(prune, "remove_copy", refuse)
-        patch.setattr(run, "remove_copy", refuse)
+        patch.setattr(stored_objects, "remove", refuse)
         package = pack()
         sweep()
         assert len(objects(Path(disk.path))) == 1
