@@ -4,6 +4,7 @@ from backups.registry import register_objects
 from exports.models import Export, ExportObject
 from exports.services import remove, run
 from jobs.registry import JobKind, register_kind, register_sweep_step
+from notifications.registry import register_page
 
 
 def register() -> None:
@@ -12,3 +13,4 @@ def register() -> None:
     register_sweep_step("expire_exports", remove.expire_exports)
     register_sweep_step("seen_events", remove.forget_seen_events)
     register_sweep_step("remove_exports", remove.remove_deleted, slow=True)
+    register_page("export.", "admin:exports_export_change")

@@ -13,7 +13,7 @@ from notifications.kinds import KINDS, unknown_patterns
 from notifications.models import Event
 from notifications.services.record import record_event
 
-ROOMS = ("backupsite", "exports", "packages", "backups", "databases", "notifications", "jobs")
+ROOMS = ("backupsite", "accounts", "audit", "exports", "packages", "backups", "databases", "notifications", "jobs")
 HERE = Path(__file__).parents[2]
 
 
@@ -54,12 +54,12 @@ def test_every_kind_of_the_catalogue_is_recorded_somewhere() -> None:
 
 def test_how_a_job_ends_is_in_the_catalogue() -> None:
     ends = {Status.COMPLETED, Status.FAILED, Status.CANCELLED}
-    for family, silent in (("backup", set()), ("package", set()), ("drill", {Status.CANCELLED})):
+    for family, silent in (("backup", set()), ("package", set()), ("export", set()), ("drill", {Status.CANCELLED})):
         assert {status for status in ends if f"{family}.{status}" in KINDS} == ends - silent
 
 
 def test_every_page_that_is_registered_exists() -> None:
-    assert {"bkp_", "database", "chn_", "destination."} <= set(registry._pages)
+    assert {"bkp_", "database", "chn_", "destination.", "export."} <= set(registry._pages)
     for view in registry._pages.values():
         assert reverse(view, args=["x"])
 
