@@ -69,6 +69,7 @@ def _shop(client: Client, server: PostgresServer) -> dict[str, str]:
         "backup": f"{page}/change/",
         "backup-failed": f"/admin/backups/backup/{failed}/change/",
         "restore-wizard": f"{page}/restore/",
+        "restore-confirm": f"{page}/restore/",
         "restore": f"/admin/backups/restore/{restore}/change/",
         "verification": f"/admin/backups/verification/{verified}/change/",
         "drill": f"/admin/backups/drill/{drill}/change/",

@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, ViewportSize
 
 from demo.site import REPOSITORY, Site, running_site
 from exports.nostr.event import event_id, parse_event
@@ -30,12 +30,13 @@ from tests.servers.s3 import start_s3
 SIGNER = "window.nostr = {getPublicKey: async () => window.publicKey(), signEvent: (event) => window.sign(event)}"
 PUBLIC = {"login": "/admin/login/", "exports-signed-out": "/exports/"}
 USERS = "exports-page"
+SIZES: dict[int, ViewportSize] = {1440: {"width": 1440, "height": 900}, 390: {"width": 390, "height": 844}}
 CHOSEN = (
     *("dashboard-light", "dashboard-dark", "dashboard-light-phone", "dashboard-dark-phone", "empty-dashboard-light"),
     *("list-database-light", "list-database-dark", "list-database-light-phone"),
     *("database-light", "database-form-dark", "engines-light"),
     *("backup-light", "backup-dark", "backup-dark-phone", "backup-running-light", "backup-failed-light"),
-    *("restore-wizard-light", "restore-wizard-dark", "drill-light", "package-dark", "destination-light"),
+    *("restore-confirm-light", "restore-confirm-dark", "drill-light", "package-dark", "destination-light"),
     *("event-light", f"{USERS}-light", f"{USERS}-dark-phone"),
 )
 
@@ -62,6 +63,33 @@ def main(folder: Path, *, everything: bool, only: str) -> None:
         slow.open()
 
 
+def _nothing(page: Page) -> None:
+    """The page is what is wanted."""
+
+
+def _sign_in(page: Page) -> None:
+    page.get_by_role("button", name="Sign in with Nostr").click()
+    page.get_by_role("link", name="Download").wait_for()
+
+
+def _begin(page: Page) -> None:
+    """What was begun stays: from the second time on its picture is there at once."""
+    if (button := page.get_by_role("button", name="Set it up")).count():
+        button.click()
+        page.wait_for_load_state()
+
+
+def _choose(page: Page) -> None:
+    """Where to, and everything anew: the last step shows what will be overwritten."""
+    for box in ("input[name=target][value=staging]", "input[name=drop_existing]"):
+        page.check(box)
+        page.get_by_role("button", name="Next").click()
+        page.wait_for_load_state()
+
+
+FIRST = {USERS: _sign_in, "second-factor": _begin, "restore-confirm": _choose}  # before the picture is taken
+
+
 class Camera:
     """Takes the pictures that are wanted of the pages of a site."""
 
@@ -86,14 +114,14 @@ class Camera:
                     name: address for name, address in pages.items() if self._wanted(_picture(name, theme, width))
                 }
                 for name, page in self._windows(wanted, theme, width):
+                    page.set_viewport_size(SIZES[width])
                     page.goto(self._site.url + wanted[name])
+                    FIRST.get(name, _nothing)(page)
                     page.wait_for_timeout(400)  # fonts, previews
-                    if name == USERS:
-                        page.get_by_role("button", name="Sign in with Nostr").click()
-                        page.locator("#pubkey").wait_for()
-                    page.screenshot(
-                        path=self._folder / f"{_picture(name, theme, width)}.png", full_page=self._everything
-                    )
+                    if self._everything:  # a taller window: in a picture of the whole page what sticks lies across it
+                        height = page.evaluate("document.documentElement.scrollHeight")
+                        page.set_viewport_size({"width": width, "height": height})
+                    page.screenshot(path=self._folder / f"{_picture(name, theme, width)}.png")
 
     def _windows(self, wanted: Mapping[str, str], theme: str, width: int) -> Iterator[tuple[str, Page]]:
         """One window for those who are logged in, and one each for whom nobody knows yet."""
