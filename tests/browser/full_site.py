@@ -148,8 +148,8 @@ def _bucket(store: S3Server, name: str) -> dict[str, object]:
     return {"bucket": name, "endpoint_url": store.endpoint_url, "region": store.region, "addressing": "path", **keys}
 
 
-def _run(client: Client, ask: str, body: dict[str, object], path: str = "/api/backups") -> str:
+def _run(client: Client, ask: str, body: Mapping[str, object], path: str = "/api/backups") -> str:
     """Asks for a job and waits for its end; its id."""
-    job: str = client.post(ask, body)["id"]
+    job: str = client.post(ask, dict(body))["id"]
     until(lambda: client.get(f"{path}/{job}")["status"] in ("completed", "failed"), seconds=60)
     return job
