@@ -156,6 +156,8 @@ class Database(models.Model):
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
+        verbose_name = _("database")
+        verbose_name_plural = _("databases")
         ordering = ["name", "id"]
 
     def __str__(self) -> str:

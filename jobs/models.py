@@ -135,7 +135,8 @@ class Process(models.Model):
     seen_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
-        verbose_name_plural = "processes"
+        verbose_name = _("process")
+        verbose_name_plural = _("processes")
 
     def __str__(self) -> str:
         return self.name

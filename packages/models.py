@@ -50,6 +50,8 @@ class Package(Job):
     expires_at = models.DateTimeField(null=True, blank=True)  # when retention took it
 
     class Meta:
+        verbose_name = _("package")
+        verbose_name_plural = _("packages")
         ordering = ["-created_at", "-id"]
         indexes = [
             models.Index(fields=["-created_at", "-id"], name="packages_newest"),

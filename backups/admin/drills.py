@@ -55,11 +55,11 @@ class DrillAdmin(RunAdmin):
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).defer("backup__manifest", "report")
 
-    @display(description="Drill of", ordering="database_name")
+    @display(description=_("Drill of"), ordering="database_name")
     def what(self, drill: Drill) -> SafeString:
         return two_lines(drill.database_name, drill.pk)
 
-    @display(description="Started by", ordering="trigger")
+    @display(description=_("Started by"), ordering="trigger")
     def origin(self, drill: Drill) -> str:
         return drill.get_trigger_display()
 

@@ -48,9 +48,11 @@ def _setting_fields() -> dict[str, forms.Field]:
     securities = [(name, SECURITY_NAMES[name]) for name in SECURITIES]
     return {
         "host": forms.CharField(label=_("SMTP server")),
-        "port": forms.IntegerField(min_value=1, max_value=65535, initial=587),
-        "security": forms.ChoiceField(choices=securities, help_text=_("587 is STARTTLS, 465 is TLS.")),
-        "username": forms.CharField(required=False),
+        "port": forms.IntegerField(label=_("Port"), min_value=1, max_value=65535, initial=587),
+        "security": forms.ChoiceField(
+            label=_("Security"), choices=securities, help_text=_("587 is STARTTLS, 465 is TLS.")
+        ),
+        "username": forms.CharField(label=_("Username"), required=False),
         "sender": forms.CharField(label=pgettext_lazy("who sends", "From"), help_text=_("An e-mail address.")),
         "recipients": LinesField(label=_("To"), help_text=_("E-mail addresses, one a line.")),
     }
@@ -63,8 +65,8 @@ class ChannelForm(PageForm):
         self.channel = channel
         initial = {"name": channel.name, "enabled": channel.enabled, **channel.settings}
         super().__init__(*args, **{"initial": initial, **kwargs})
-        self.fields["name"] = forms.CharField(max_length=200)
-        self.fields["enabled"] = forms.BooleanField(required=False, initial=True)
+        self.fields["name"] = forms.CharField(label=_("Name"), max_length=200)
+        self.fields["enabled"] = forms.BooleanField(label=_("Enabled"), required=False, initial=True)
         fields = _setting_fields()
         for name in SETTINGS[channel.kind]:
             self.fields[name] = fields[name]
