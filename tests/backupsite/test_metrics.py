@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
-from backups.models import Backup, Copy, DatabaseDestination, Destination, Drill, DrillOverdue, Overdue, Slot
+from backups.models import Anomaly, Backup, Copy, DatabaseDestination, Destination, Drill, DrillOverdue, Overdue, Slot
 from jobs.models import Process, Status
 from jobs.services.tally import SECONDS, add, observe
 from notifications.models import Channel
@@ -193,7 +193,8 @@ def test_every_alert_has_a_case_in_which_it_fires() -> None:
 @pytest.mark.parametrize("file", ["alerts.yaml", "grafana.json"])
 def test_rules_and_dashboard_ask_for_nothing_that_is_not_there(opened: None, file: str) -> None:
     add("backupsite_leases_lost", kind="backup")
-    make_backup(make_database(schedule="0 3 * * *"), destination=make_destination(), proven_at=timezone.now())
+    backup = make_backup(make_database(schedule="0 3 * * *"), destination=make_destination(), proven_at=timezone.now())
+    Anomaly.objects.create(backup=backup, database_id="shop")
     Slot.objects.create(database_id="shop", due_at=timezone.now(), outcome=Slot.Outcome.REQUESTED)
     Overdue.objects.create(database_id="shop", due_at=timezone.now(), since=timezone.now())
     DrillOverdue.objects.create(database_id="shop", since=timezone.now())
