@@ -62,9 +62,9 @@ messages: install-dev ## Gather the texts of pages for the translators, and comp
 bench: install-dev ## Measure against bare pg_dump and django-dbbackup (ARGS="--size-mb 100" for a quick run)
 	@$(PYTHON) -m benchmarks $(ARGS)
 
-screenshots: install-dev ## Take the pictures of docs/ again, in a real browser
+screenshots: install-dev ## Take the pictures of docs/ again, in a real browser (ALL=1: every page, into .screenshots)
 	@$(PYTHON) -m tests.servers.fetch chromium
 	@$(PYTHON) -m tests.browser.screenshots
 
 clean: ## Remove what was fetched and made, your data excepted
-	rm -rf .venv .servers .demo .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache htmlcov .coverage*
+	rm -rf .venv .servers .demo .bench .screenshots .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache htmlcov .coverage*
