@@ -33,8 +33,9 @@ def fill(
     vault = {"name": "Vault in another town", "kind": "s3", "off_site": True, **_bucket(store, "vault")}
     client.post("/api/destinations", {"id": "vault", **vault})
     pages = _shop(client, server) | _images(client, store) | _rest(client, service)
-    pages |= _rows(env)
-    return pages | _running(client, server, slow)
+    pages |= _rows(env) | _running(client, server, slow)
+    until(lambda: client.get("/api/events?kind=backup.overdue")["count"], seconds=90)  # the sweeper's own finding
+    return pages
 
 
 def _shop(client: Client, server: PostgresServer) -> dict[str, str]:

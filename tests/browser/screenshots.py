@@ -30,6 +30,7 @@ from tests.servers.s3 import start_s3
 SIGNER = "window.nostr = {getPublicKey: async () => window.publicKey(), signEvent: (event) => window.sign(event)}"
 PUBLIC = {"login": "/admin/login/", "exports-signed-out": "/exports/"}
 USERS = "exports-page"
+TALL = {"dashboard": 1500, "backup": 1240}  # wide pictures of these show more than fits on a screen
 SIZES: dict[int, ViewportSize] = {1440: {"width": 1440, "height": 900}, 390: {"width": 390, "height": 844}}
 CHOSEN = (
     *("dashboard-light", "dashboard-dark", "dashboard-light-phone", "dashboard-dark-phone", "empty-dashboard-light"),
@@ -121,6 +122,8 @@ class Camera:
                     if self._everything:  # a taller window: in a picture of the whole page what sticks lies across it
                         height = page.evaluate("document.documentElement.scrollHeight")
                         page.set_viewport_size({"width": width, "height": height})
+                    elif name in TALL and width > 500:
+                        page.set_viewport_size({"width": width, "height": TALL[name]})
                     page.screenshot(path=self._folder / f"{_picture(name, theme, width)}.png")
 
     def _windows(self, wanted: Mapping[str, str], theme: str, width: int) -> Iterator[tuple[str, Page]]:
