@@ -183,12 +183,12 @@ def test_the_admin_copies_locks_and_deletes(backup: Backup, places: list[Destina
 
 
 def test_the_admin_asks_which_copy_is_read_where_there_is_a_choice(copied: Backup) -> None:
-    page = f"/admin/backups/backup/{copied.pk}"
-    assert "Copy at" in browser("operator").get(f"{page}/restore/").content.decode()
+    page, chosen = f"/admin/backups/backup/{copied.pk}", {"step": "target", "target": "shop"}
+    assert "Copy at" in browser("operator").post(f"{page}/restore/", chosen).content.decode()
     browser("operator").post(f"{page}/verify/", {"destination": "far"})
     assert copied.verifications.get().destination_id == "far"
     copied.copies.filter(destination="far").delete()
-    assert "Copy at" not in browser("operator").get(f"{page}/restore/").content.decode()
+    assert "Copy at" not in browser("operator").post(f"{page}/restore/", chosen).content.decode()
 
 
 def test_the_admin_shows_each_database_against_3_2_1(copied: Backup) -> None:
