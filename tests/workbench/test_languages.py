@@ -14,6 +14,9 @@ from babel.messages.pofile import read_po
 from django.conf import settings
 from django.utils.translation.template import templatize
 
+from databases.admin.words import SAID
+from databases.engines import registry
+
 ROOT = Path(__file__).resolve().parents[2]
 LOCALES = sorted(path.parent for path in (ROOT / "locale").glob("*/LC_MESSAGES/django.po"))
 ROOMS = ("accounts", "audit", "backups", "backupsite", "databases", "exports", "jobs", "notifications", "packages")
@@ -122,6 +125,12 @@ def test_spanish_is_whole() -> None:
     found = messages(ROOT / "locale" / "es" / "LC_MESSAGES")
     assert [known(message)[1] for message in found if message.fuzzy] == []
     assert [known(message)[1] for message in found if not all(forms(message))] == []
+
+
+def test_what_engines_say_of_themselves_is_named_for_translators() -> None:
+    for kind in registry.kinds():
+        engine = registry.engine_class(kind)
+        assert {engine.item, f"{engine.item}s", engine.unit, f"{engine.unit}s", engine.about} <= set(SAID), kind
 
 
 def test_placeholders_and_tags_are_those_of_the_source(folder: Path) -> None:
