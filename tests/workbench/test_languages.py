@@ -38,7 +38,10 @@ def _texts(found: object) -> tuple[str | None, ...]:
 
 def _said(code: str) -> Iterator[Known]:
     for _line, function, found, _comments in extract_python(
-        io.BytesIO(code.encode()), [*SINGULAR, *PLURAL, *CONTEXT, *CONTEXT_PLURAL], [], {"encoding": "utf-8"}
+        io.BytesIO(code.encode()),
+        dict.fromkeys((*SINGULAR, *PLURAL, *CONTEXT, *CONTEXT_PLURAL)),
+        [],
+        {"encoding": "utf-8"},
     ):
         texts = _texts(found)
         if texts[0] is None:
@@ -81,7 +84,7 @@ def known(message: Message) -> Known:
 
 
 def forms(message: Message) -> list[str]:
-    return [message.string] if isinstance(message.string, str) else list(message.string)
+    return [message.string] if isinstance(message.string, str) else list(message.string or ())
 
 
 @pytest.fixture(params=LOCALES, ids=lambda folder: folder.parent.name)

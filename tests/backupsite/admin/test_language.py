@@ -114,7 +114,7 @@ def test_what_is_kept_is_english_whoever_did_it(log_in: LogIn) -> None:
 def test_a_channel_gets_english_messages_whoever_tests_it(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[Message] = []
     monkeypatch.setattr(try_channel, "send_message", lambda channel, message, seconds: sent.append(message))
-    monkeypatch.setattr(try_channel.outbox, "target_ok", lambda channel: None)
+    monkeypatch.setattr("notifications.services.outbox.target_ok", lambda channel: None)
     with translation.override("es"):
         try_channel.try_channel(channel=Channel(name="Pager"))
     assert "This is a test of the channel Pager." in sent[0].text
