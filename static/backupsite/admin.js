@@ -30,6 +30,12 @@
     });
   });
 
+  // The theme's search knows the chosen result by the mouse alone: without this a key on one breaks its script.
+  document.addEventListener("focusin", function (event) {
+    var row = event.target.closest("#command-results-list li");
+    if (row) row.dispatchEvent(new Event("mouseenter"));
+  });
+
   // Fields that only matter for one choice of another field: hidden, never disabled, so that nothing typed is lost.
   var depends = { times: ["schedule", "own"], encryption_recipients: ["encryption", "age"], kms_key_id: ["server_side_encryption", "aws:kms"] };
   function showDependents() {

@@ -36,7 +36,7 @@ def look(chromium: Browser, *, theme: str, width: int, state: Any = None) -> Ite
         yield page
     finally:
         context.close()
-    assert complaints == []
+    assert complaints == [], complaints
 
 
 def faults_of(page: Page) -> list[str]:
