@@ -62,6 +62,8 @@ def _queries(browser: Client, url: str) -> int:
 def test_more_rows_ask_no_more_questions(log_in: LogIn) -> None:
     browser = log_in("admin")
     _fill(2)
+    for url in LISTS:  # what a process asks once and remembers counts for none
+        browser.get(url)
     few = {url: _queries(browser, url) for url in LISTS}
     _fill(30)
     assert {url: _queries(browser, url) for url in LISTS} == few
