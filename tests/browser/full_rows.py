@@ -97,7 +97,7 @@ def _run(database: Any, at: datetime, size: int, day: int, *, failed: bool) -> d
 
 
 def _usage() -> None:
-    """What lay at each destination at the end of each day, by the rows above."""
+    """What lay at each destination at the end of each day, and lies there now, by the rows above."""
     from django.db.models import Count, Sum
     from django.utils import timezone
 
@@ -105,7 +105,7 @@ def _usage() -> None:
 
     now = timezone.now()
     for place in Destination.objects.all():
-        for back in range(1, DAYS):
+        for back in range(DAYS):
             at = now - timedelta(days=back)
             there = Copy.objects.filter(destination=place, backup__created_at__lte=at)
             found = there.aggregate(bytes=Sum("backup__size"), copies=Count("pk"))
