@@ -1,9 +1,12 @@
 """The one place where everything that people and programs do over HTTP is put into the audit."""
 
+import logging
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 from django.contrib import admin
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponseBase
 
 from accounts.addresses import client_address
@@ -15,6 +18,8 @@ from backupsite.api.models import ApiKey
 from backupsite.api.permissions import role_of_request
 from jobs.roles import Role, role_of
 
+logger = logging.getLogger(__name__)
+
 SAFE = ("GET", "HEAD", "OPTIONS", "TRACE")
 # POSTs that look only, or that a program repeats by itself.
 QUIET = frozenset({"databases_database_read_connection", "token-refresh", "jsi18n", "set_language"})
@@ -23,6 +28,7 @@ OWN = frozenset(
     {"own-export-list", "own-export-detail", "own-export-cancel", "own-export-revoke-link"}
     | {"exports-session", "exports-sign-out", "exports-jobs"}
 )
+SIGNING_IN = frozenset({"token", "account-login", "account-login-code"})
 READ_AS = {"partial_update": "change", "update": "change", "destroy": "delete", "edit": "change", "add": "create"}
 
 
@@ -43,7 +49,8 @@ class AuditMiddleware:
             if before is not None:
                 before.pk  # noqa: B018  read now: it is loaded when first asked
             response = self.get_response(request)
-            if _is_worth_it(request, response, draft):
+            nobodys = not getattr(before, "is_authenticated", False) and _is_knocking(request, response, draft)
+            if not nobodys and _is_worth_it(request, response, draft):
                 _write(request, response, draft, before)
         return response
 
@@ -62,9 +69,21 @@ def _is_worth_it(request: HttpRequest, response: HttpResponseBase, draft: Draft)
     return not shown_again or bool(draft.changes or draft.said)
 
 
+def _is_knocking(request: HttpRequest, response: HttpResponseBase, draft: Draft) -> bool:
+    """Nobody who is known, and nothing came of it: whoever likes could fill the audit. Logins are limited in rate."""
+    known = request.user.is_authenticated or getattr(request, "auth", None) is not None
+    if known or draft.changes or draft.said:
+        return False
+    name = request.resolver_match.url_name if request.resolver_match else None
+    return name not in SIGNING_IN or response.status_code == HTTPStatus.TOO_MANY_REQUESTS
+
+
 def _write(request: HttpRequest, response: HttpResponseBase, draft: Draft, before: Any = None) -> None:
     values = {**_who(request, before), **_what(request, draft), **_outcome(request, response)}
-    record(**values, address=client_address(request), draft=draft)
+    try:
+        record(**values, address=client_address(request), draft=draft)
+    except OperationalError:  # a full disk: the answer stands, and who asked is told that
+        logger.exception("this is not in the audit: %s", values)
 
 
 def _who(request: HttpRequest, before: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.core.management import call_command
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, OperationalError, connection, transaction
 from django.db.models import QuerySet
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -55,6 +55,25 @@ def test_a_key_is_named_with_its_role() -> None:
     found = last()
     assert (found.via, found.through, found.action) == ("key", f"cron host ({key.pk})", "database.delete")
     assert secret not in json.dumps(list(Entry.objects.values()), default=str)
+
+
+def test_who_is_not_known_fills_no_audit_and_tries_to_log_in_are_in_it() -> None:
+    nobody = Client()
+    for address in ("/healthz", "/api/databases", "/admin/databases/database/add/", "/api/token/refresh"):
+        nobody.post(address, {}, content_type="application/json")
+    assert not Entry.objects.exists()
+    nobody.post("/api/token", {"username": "ada", "password": "wrong"}, content_type="application/json")
+    assert last().outcome == "refused"
+
+
+def test_a_database_that_takes_no_entry_changes_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_database()
+
+    def full(**values: Any) -> Entry:
+        raise OperationalError("database or disk is full")
+
+    monkeypatch.setattr("backupsite.auditing.record", full)
+    assert api("admin").patch("/api/databases/shop", {"name": "Store"}, format="json").status_code == 200
 
 
 def test_what_the_role_does_not_allow_is_there_as_refused() -> None:
