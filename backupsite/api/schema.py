@@ -139,7 +139,7 @@ def _statuses(path: str, method: str, operation: dict[str, Any]) -> list[str]:
         found |= {"409", "413", "415", "422"}
     if operation.get("security") == OF_END_USERS:
         found |= {"401", "403", "429"}
-    if "/token" in path:
+    if "/token" in path or path.endswith("/password"):
         found |= {"401", "429"}
     if "/downloads/exports" in path:
         found.add("410")
