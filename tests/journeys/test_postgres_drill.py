@@ -58,8 +58,10 @@ def drill_server(server: PostgresServer) -> Database:
     return register(server, "postgres", id="drills")
 
 
-def scratches(server: PostgresServer) -> str:
-    return server.psql("SELECT count(*) FROM pg_database WHERE datname LIKE 'bsdrill%'")
+def scratches(server: PostgresServer, drill: Drill) -> str:
+    """Of this drill: others may run theirs on the same server."""
+    name = f"bsdrill_{drill.pk.removeprefix('drl_')}%"
+    return server.psql(f"SELECT count(*) FROM pg_database WHERE datname LIKE '{name}'")
 
 
 def test_out_and_back_on_a_drill_server(
@@ -70,7 +72,7 @@ def test_out_and_back_on_a_drill_server(
     assert done.status == Status.COMPLETED, (done.error_message, log_text(done))
     backup.refresh_from_db()
     assert backup.proven_at is not None
-    assert scratches(server) == "0" and done.scratch == ""
+    assert scratches(server, done) == "0" and done.scratch == ""
     report = done.report
     assert report["verdict"] == "proven" and report["comparison"]["difference_count"] == 0
     assert sum(report["comparison"]["checked"].values()) >= 5
@@ -102,7 +104,7 @@ def test_an_assertion_that_does_not_hold_fails_the_drill_and_changes_nothing(
     assert (done.status, done.error_code) == (Status.FAILED, "not_proven")
     assert [one["ok"] for one in done.report["assertions"]] == [False, False, True]
     assert "nowhere" in done.report["assertions"][1]["error"]
-    assert scratches(server) == "0"
+    assert scratches(server, done) == "0"
     with pytest.raises(BackupError, match="Give a SELECT"):
         request_drill(backup=backup, server=drill_server, assertions=[writes])
 
@@ -118,4 +120,4 @@ def test_a_backup_that_says_more_than_it_holds_is_not_proven(
     assert "index of public.lost: expected" in done.error_message and "found missing" in done.error_message
     backup.refresh_from_db()
     assert backup.proven_at is None and Drill.objects.get().report["comparison"]["difference_count"] == 1
-    assert scratches(server) == "0"
+    assert scratches(server, done) == "0"
