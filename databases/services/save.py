@@ -14,6 +14,7 @@ from databases.models import RESERVED_IDS, Compression, Database
 from databases.schedule import schedule_fault, timezone_fault
 from databases.services.beat import keep_in_step
 from databases.services.build_engine import build_engine
+from databases.services.secrets import set_secrets
 from jobs.errors import BackupError
 from jobs.fields import unseal
 
@@ -63,24 +64,13 @@ def set_values(database: Database, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _set_secrets(database: Database, values: Mapping[str, Any]) -> dict[str, Any]:
-    secrets = dict(unseal(database.secrets))
-    if "password" in values:
-        secrets["password"] = values["password"] or ""
+    names: frozenset[str] = frozenset()
     if "options" in values:
-        given = dict(values["options"] or {})
         try:
             names = registry.secret_option_names(database.engine)
         except BackupError as error:
             return {"engine": [error.message]}
-        kept = dict(secrets.get("options", {}))
-        kept |= {name: given.pop(name) for name in list(given) if name in names}
-        secrets["options"] = {name: value for name, value in kept.items() if value}
-        database.options = given
-    database.secrets = secrets
-    database.secret_names = sorted(
-        [name for name in ("password",) if secrets.get(name)]
-        + [f"options.{name}" for name in secrets.get("options", {})]
-    )
+    set_secrets(row=database, values=values, secret_options=names)
     return {}
 
 

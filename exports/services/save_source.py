@@ -6,6 +6,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
+from databases.services.secrets import set_secrets
 from exports.models import Source
 from exports.services.build_source import build_source
 from exports.sources import registry
@@ -46,20 +47,7 @@ def _set_secrets(source: Source, values: Mapping[str, Any]) -> dict[str, Any]:
         names = {one.name for one in registry.option_fields(source.kind) if one.secret}
     except BackupError as error:
         return {"kind": [str(error)]}
-    secrets = dict(unseal(source.secrets))
-    if "password" in values:
-        secrets["password"] = values["password"] or ""
-    if "options" in values:
-        given = dict(values["options"] or {})
-        kept = dict(secrets.get("options", {}))
-        kept |= {name: given.pop(name) for name in list(given) if name in names}
-        secrets["options"] = {name: value for name, value in kept.items() if value}
-        source.options = given
-    source.secrets = secrets
-    source.secret_names = sorted(
-        [name for name in ("password",) if secrets.get(name)]
-        + [f"options.{name}" for name in secrets.get("options", {})]
-    )
+    set_secrets(row=source, values=values, secret_options=names)
     return {}
 
 
