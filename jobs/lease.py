@@ -61,6 +61,7 @@ class Lease:
         self._told_at = self._unwound_by = 0.0
         self._callbacks: dict[int, Callable[[], None]] = {}
         self._lock = threading.Lock()
+        self._writing = threading.Lock()
         self._lines: list[LogLine] = []
         self._book = PhaseBook(job)
         self._stop = threading.Event()
@@ -189,8 +190,15 @@ class Lease:
         self.write_log()
 
     def write_log(self) -> None:
-        """Writes what was said so far, and the phases; the heartbeat does so by itself."""
-        self._write_phases()
+        """Writes what was said so far, and the phases; the heartbeat does so by itself.
+
+        One at a time: who returns from here knows that what another thread had taken to write is written too.
+        """
+        with self._writing:
+            self._write_phases()
+            self._write_lines()
+
+    def _write_lines(self) -> None:
         with self._lock:
             lines, self._lines = self._lines, []
         try:

@@ -90,13 +90,16 @@ def test_a_worker_killed_in_a_restore_fails_it_and_the_next_restore_completes(
     assert content_of(s3, target) == content_of(s3, images)
 
 
-def test_wrong_keys_fail_and_leave_the_old_backups_alone(site: Live, s3: S3Server, images: str, good: str) -> None:
+def test_wrong_keys_fail_and_leave_the_old_backups_alone(
+    site: Live, s3: S3Server, images: str, store: Gate, good: str
+) -> None:
     stored = site.stored()
-    site.client.call("PATCH", "/api/databases/images", {"options": bucket_options(s3, images, secret_key="wrong")})
+    options = bucket_options(s3, images, endpoint_url=f"http://127.0.0.1:{store.port}")
+    site.client.call("PATCH", "/api/databases/images", {"options": {**options, "secret_key": "wrong"}})
     try:
         job = site.until(site.back_up("images"))
     finally:
-        site.client.call("PATCH", "/api/databases/images", {"options": bucket_options(s3, images)})
+        site.client.call("PATCH", "/api/databases/images", {"options": options})
     assert (job["status"], job["error"]["code"]) == ("failed", "auth"), job
     assert job["error"]["hint"]
     assert site.stored() == stored

@@ -1,5 +1,6 @@
 """When each phase of an attempt began and ended is kept, whatever becomes of the run."""
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -40,24 +41,54 @@ def test_each_phase_is_kept_with_its_bytes(kind: FakeKind, make_job: MakeJob) ->
     assert first.began_at <= (first.ended_at or first.began_at) == second.began_at
 
 
-def test_all_is_written_before_the_end_can_be_seen(kind: FakeKind, make_job: MakeJob, monkeypatch: Any) -> None:
-    seen: list[Any] = []
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What can be read of a run each time when its books have been closed."""
+    found: list[Any] = []
     books = Lease.close_books
 
     def close(lease: Lease) -> None:
         books(lease)
         phases = told(lease.job)  # type: ignore[arg-type]  # which reads its row anew
-        seen.append((lease.job.status, phases, LogLine.objects.count()))
+        found.append((lease.job.status, phases, LogLine.objects.count()))
 
+    monkeypatch.setattr(Lease, "close_books", close)
+    return found
+
+
+def test_all_is_written_before_the_end_can_be_seen(kind: FakeKind, make_job: MakeJob, seen: list[Any]) -> None:
     def work(job: Backup, lease: Lease) -> dict[str, Any]:
         two_phases(job, lease)
         lease.log("the last word")
         return {}
 
-    monkeypatch.setattr(Lease, "close_books", close)
     kind.work = work
     run_job(kind_name="backup", job_id=make_job().pk)
     assert seen[0] == (Status.IN_PROGRESS, [("preflight", 0, True), ("dump", 700, True)], 1)
+
+
+def test_also_what_the_heartbeat_is_writing(
+    kind: FakeKind, make_job: MakeJob, seen: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    create = type(PhaseTime.objects).bulk_create
+
+    def slow(manager: Any, rows: list[Any], **options: Any) -> Any:
+        if not begun.is_set() and any(isinstance(row, PhaseTime) and row.ended_at for row in rows):
+            begun.set()
+            go_on.wait(60)
+        return create(manager, rows, **options)
+
+    def work(job: Backup, lease: Lease) -> dict[str, Any]:
+        two_phases(job, lease)
+        assert begun.wait(60)
+        threading.Timer(0.3, go_on.set).start()
+        return {}
+
+    monkeypatch.setattr(type(PhaseTime.objects), "bulk_create", slow)
+    kind.work = work
+    run_job(kind_name="backup", job_id=make_job().pk)
+    assert [name for name, _, _ in seen[0][1]] == ["preflight", "dump"]
 
 
 def test_a_failed_attempt_ends_its_phase(kind: FakeKind, make_job: MakeJob) -> None:
