@@ -1,15 +1,16 @@
 """What higher rooms tell this one: who else reads backups, and what else Destinations hold."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet, Sum
 
 Readers = Callable[[], QuerySet[Any]]
 Objects = Callable[[], QuerySet[Any]]
 
 _readers: list[Readers] = []
-_objects: list[Objects] = []
+_objects: list[tuple[Objects, str]] = []
 
 
 def register_readers(source: Readers) -> None:
@@ -17,12 +18,12 @@ def register_readers(source: Readers) -> None:
     _readers.append(source)
 
 
-def register_objects(source: Objects) -> None:
+def register_objects(source: Objects, *, size: str) -> None:
     """`source()` gives a row for each object that is, or may be, stored: with `destination`, `key` and `state`.
 
-    The state is `stored` where the object has to be there.
+    The state is `stored` where the object has to be there; `size` names, as a lookup, its stored bytes.
     """
-    _objects.append(source)
+    _objects.append((source, size))
 
 
 def readers() -> list[QuerySet[Any]]:
@@ -30,9 +31,20 @@ def readers() -> list[QuerySet[Any]]:
 
 
 def objects() -> list[QuerySet[Any]]:
-    return [source() for source in _objects]
+    return [source() for source, _ in _objects]
 
 
 def other_objects(destination_id: str) -> int:
     """How many objects lie at a Destination beside the copies of backups."""
-    return sum(source().filter(destination=destination_id).count() for source in _objects)
+    return sum(source().filter(destination=destination_id).count() for source, _ in _objects)
+
+
+def others_stored() -> Counter[tuple[str, str]]:
+    """What is stored beside the copies of backups: (Destination, "bytes" or "objects"); one query for each kind."""
+    found: Counter[tuple[str, str]] = Counter()
+    for source, size in _objects:
+        stored = source().filter(state="stored").order_by().values("destination_id")
+        for row in stored.annotate(bytes=Sum(size), objects=Count("pk")):
+            found[row["destination_id"], "bytes"] += row["bytes"] or 0
+            found[row["destination_id"], "objects"] += row["objects"]
+    return found

@@ -11,7 +11,7 @@ from packages.services import prune, retain, run, schedule
 def register() -> None:
     register_kind(JobKind(Package.kind, Package, run.run_package, run.may_start, run.ended))
     register_readers(members_being_read)
-    register_objects(PackageCopy.objects.all)
+    register_objects(PackageCopy.objects.all, size="package__size")
     register_sweep_step("package_slots", schedule.ensure_slots)
     register_sweep_step("retain_packages", retain.retain_packages)
     register_sweep_step("remove_packages", prune.remove_deleting, slow=True)

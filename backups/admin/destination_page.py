@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
 from backups.models import Copy, DatabaseDestination, Destination
+from backups.registry import others_stored
 from jobs.templatetags.backupsite import words
 from jobs.templatetags.parts import state_badge
 
@@ -56,8 +57,10 @@ def used_of(destination: Any) -> Used:
     size, copies = destination.used_bytes, destination.used_copies
     if size is None:
         stored = destination.copies.filter(state=Copy.State.STORED)
-        size, copies = stored.aggregate(size=Sum("backup__size"), copies=Count("pk")).values()
-    return Used(size or 0, copies or 0, destination.free_bytes)
+        found, others = stored.aggregate(size=Sum("backup__size"), copies=Count("pk")), others_stored()
+        size = (found["size"] or 0) + others[destination.pk, "bytes"]
+        copies = found["copies"] + others[destination.pk, "objects"]
+    return Used(size, copies, destination.free_bytes)
 
 
 def growth_of(destination: Destination) -> list[int]:

@@ -6,7 +6,7 @@ from backups.models.destination import Destination
 
 
 class Usage(models.Model):
-    """Stored bytes of a destination's copies at the end of a day (UTC); of today as they were last counted."""
+    """What a destination holds at the end of a day (UTC), packages and exports included; of today as last counted."""
 
     destination = models.ForeignKey(Destination, on_delete=models.CASCADE, related_name="usage")
     day = models.DateField()

@@ -6,6 +6,7 @@ from django.db.models import Count, Max, Q, Sum
 from django.utils import timezone
 
 from backups.models import Copy, Destination, Usage
+from backups.registry import others_stored
 
 EVERY = timedelta(minutes=1)
 KEPT = timedelta(days=400)
@@ -21,8 +22,15 @@ def count_usage() -> int:
     counted = Destination.objects.annotate(
         stored_bytes=Sum("copies__backup__size", filter=stored), stored_copies=Count("copies", filter=stored)
     )
+    others = others_stored()
     rows = [
-        Usage(destination_id=pk, day=now.date(), stored_bytes=size or 0, copies=copies, counted_at=now)
+        Usage(
+            destination_id=pk,
+            day=now.date(),
+            stored_bytes=(size or 0) + others[pk, "bytes"],
+            copies=copies + others[pk, "objects"],
+            counted_at=now,
+        )
         for pk, size, copies in counted.values_list("pk", "stored_bytes", "stored_copies").order_by("pk")
     ]
     Usage.objects.bulk_create(
