@@ -7,6 +7,8 @@ from backups.models import Backup, Destination
 from backups.selectors import readable_copies
 from databases.engines import registry
 
+FILES = "restored"  # where what becomes files is put
+
 
 def restore_by_hand(*, backup: Backup, destination: Destination, key: str) -> list[str]:
     """Shell commands: fetch, compare, restore; for an incremental those of its parents come first.
@@ -20,13 +22,27 @@ def restore_by_hand(*, backup: Backup, destination: Destination, key: str) -> li
     return [*lines, _fetch(destination, key), *load_by_hand(backup=backup, file=basename(key))]
 
 
-def load_by_hand(*, backup: Backup, file: str) -> list[str]:
-    """Shell commands for an artefact that lies in `file`: compare, restore."""
-    name = quote(file)
-    command = " | ".join([*_open(backup, name), _load(backup, name)])
-    onto = registry.engine_class(backup.engine).by_hand_onto
-    taken = onto(command) if backup.type == Backup.Type.INCREMENTAL else [command]
-    return [f"echo {quote(f'{backup.sha256}  {file}')} | sha256sum --check", *taken]
+def load_by_hand(*, backup: Backup, file: str, into: str = FILES) -> list[str]:
+    """Shell commands for an artefact that lies in `file`: compare, restore.
+
+    Files are unpacked below `into`, which no other Database may use: a part of a chain removes by name, and a key may
+    be called as anything that lies beside it.
+    """
+    name, engine = quote(file), registry.engine_class(backup.engine)
+    stages = _open(backup, name)
+    load = engine.by_hand(backup.manifest.get("engine", {}), "" if stages or engine.by_hand_files else name)
+    before, after = engine.by_hand_onto() if backup.type == Backup.Type.INCREMENTAL else ([], [])
+    lines = [f"echo {quote(f'{backup.sha256}  {file}')} | sha256sum --check"]
+    if engine.by_hand_files:
+        lines.append(f"mkdir -p {quote(into)}")
+        before, after = ([_inside(into, line) for line in part] for part in (before, after))
+        load = _inside(into, load) + ("" if stages else f" < {name}")
+    return [*lines, *before, " | ".join([*stages, load]), *after]
+
+
+def _inside(folder: str, line: str) -> str:
+    """Runs it there or not at all."""
+    return f"(cd {quote(folder)} && {line})"
 
 
 def _fetch(destination: Destination, key: str) -> str:
@@ -48,9 +64,3 @@ def _open(backup: Backup, name: str) -> list[str]:
     elif backup.compression == "gzip":
         stages.append(f"gunzip -c{source}")
     return stages
-
-
-def _load(backup: Backup, name: str) -> str:
-    plain = backup.encryption != "age" and backup.compression == "none"
-    engine = registry.engine_class(backup.engine)
-    return engine.by_hand(backup.manifest.get("engine", {}), name if plain else "")

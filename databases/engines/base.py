@@ -212,6 +212,7 @@ class Engine(ABC):
     atomic: ClassVar[bool] = False  # a restore that fails leaves its target as it was
     merges: ClassVar[bool] = False  # a restore replaces what is in an item one by one: a prefix's keys, records
     needs_index: ClassVar[bool] = False  # whether its incrementals compare with the index of their parent
+    by_hand_files: ClassVar[bool] = False  # whether its stock command leaves files where it runs
     default_port: ClassVar[int | None] = None  # what an empty port means
     tools_hint: ClassVar[str] = ""  # how to install the tools where `tools` finds none
     supports: ClassVar[
@@ -278,9 +279,9 @@ class Engine(ABC):
         return f"cat {archive}".rstrip()
 
     @classmethod
-    def by_hand_onto(cls, command: str) -> list[str]:
-        """Shell commands around `command`, which opens and takes an incremental, where its parents lie already."""
-        return [command]
+    def by_hand_onto(cls) -> tuple[list[str], list[str]]:
+        """Shell commands before and after the one that takes an incremental, where its parents lie already."""
+        return [], []
 
     @classmethod
     def empties(cls, manifest: Mapping[str, Any], *, include: Sequence[str]) -> bool:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from backups.artefact import SIDECAR_SUFFIX, sidecar_key
+from backups.by_hand import FILES
 from backups.destinations import open_storage
 from backups.pipeline.archive import Entry, Piece
 from backups.storage.readers import Reader
@@ -133,7 +134,8 @@ class Contents:
             f"Unpack the package with `{opening}` and stay in the folder that holds this file. Each artefact is",
             "restored with stock tools, by itself. TARGET is an empty database; key.txt holds the age secret key,",
             "where one is needed. Run `set -o pipefail` first: a shell pipe hides the failure of all but its last",
-            f"command. {INDEX} says the same for programs.",
+            f"command. Files come to lie below {FILES}, in a folder for each Database. {INDEX} says the same for",
+            "programs.",
         ]
         for source in self._packed:
             kind = f"{source.facts['database']['engine']}, {source.facts['backup']['type']}"

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import transaction
 
-from backups.by_hand import load_by_hand
+from backups.by_hand import FILES, load_by_hand
 from backups.models import Backup, Copy
 from backups.selectors import readable_copies, stored_copy
 from backups.services.chain import chain_of
@@ -116,7 +116,7 @@ def _source(package: Package, database: Database, backup: Backup, copies: list[C
         copies=copies,
         modified=backup.finished_at or backup.created_at,
         facts=_facts(backup, parents),
-        by_hand=load_by_hand(backup=backup, file=name),
+        by_hand=load_by_hand(backup=backup, file=name, into=f"{FILES}/{database.pk}"),
     )
 
 

@@ -85,6 +85,7 @@ def test_the_commands_of_an_incremental_unpack_its_chain(
     client = s3.client()
     for key in ("images/old name.jpg", "images/kept.jpg", "-rf"):
         client.put_object(Bucket=s3_bucket, Key=key, Body=b"first")
+    client.put_object(Bucket=s3_bucket, Key="key.txt", Body=b"of the bucket")
     assert back_up(database).status == "completed"
     client.delete_object(Bucket=s3_bucket, Key="images/old name.jpg")
     client.delete_object(Bucket=s3_bucket, Key="-rf")
@@ -97,9 +98,11 @@ def test_the_commands_of_an_incremental_unpack_its_chain(
     room.mkdir()
     (room / "key.txt").write_text(identity)
     shell(commands_of(backup), room)
-    found = {str(path.relative_to(room)): path.read_bytes() for path in room.rglob("*.jpg")}
-    assert found == {"images/kept.jpg": b"other", "images/new.jpg": b"second"}
-    assert not (room / "-rf").exists() and (room / "key.txt").exists()
+    files = room / "restored"
+    found = {str(path.relative_to(files)): path.read_bytes() for path in files.rglob("*") if path.is_file()}
+    found = {name: content for name, content in found.items() if not name.startswith(".backupsite/")}
+    assert found == {"images/kept.jpg": b"other", "images/new.jpg": b"second", "key.txt": b"of the bucket"}
+    assert (room / "key.txt").read_text() == identity
 
 
 @pytest.mark.django_db(transaction=True)

@@ -44,6 +44,7 @@ class S3BucketEngine(Engine):
     connection_fields: ClassVar[frozenset[str]] = frozenset()
     needs_index: ClassVar[bool] = True
     merges: ClassVar[bool] = True
+    by_hand_files: ClassVar[bool] = True
     supports: ClassVar[frozenset[str]] = frozenset(
         {"full", "selective", "incremental", "restore", "delete_extra", "drill"}
     )
@@ -66,12 +67,12 @@ class S3BucketEngine(Engine):
         return f"tar --warning=no-unknown-keyword -xf {archive or '-'}"
 
     @classmethod
-    def by_hand_onto(cls, command: str) -> list[str]:
+    def by_hand_onto(cls) -> tuple[list[str], list[str]]:
         """Keys that it calls deleted go; what could be a path out of the folder is left alone."""
         inside = 'select(test("(^|/)[.]{1,2}(/|$)|^/|//|/$") | not)'
         deleted = f"jq -j 'select(.deleted) | .key | {inside} + \"\\u0000\"'"
         listed = "cat .backupsite/manifest-*.ndjson"
-        return ["rm -f .backupsite/manifest-*", command, f"{listed} | {deleted} | xargs -0 -r rm -f --"]
+        return ["rm -f .backupsite/manifest-*"], [f"{listed} | {deleted} | xargs -0 -r rm -f --"]
 
     @classmethod
     def empties(cls, manifest: Mapping[str, Any], *, include: Sequence[str]) -> bool:

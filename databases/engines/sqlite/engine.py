@@ -40,6 +40,7 @@ class SqliteEngine(Engine):
     Options: ClassVar[type] = SqliteOptions
     connection_fields: ClassVar[frozenset[str]] = frozenset()
     atomic: ClassVar[bool] = True
+    by_hand_files: ClassVar[bool] = True
     supports: ClassVar[frozenset[str]] = frozenset({"full", "restore", "drill"})
 
     options: SqliteOptions
