@@ -100,15 +100,23 @@ def test_ten_thousand_parts_are_allowed() -> None:
 
 
 def test_one_part_is_filled_while_another_is_sent() -> None:
-    class Slow(Producer):
+    sending, read_on = threading.Event(), threading.Event()
+
+    class Told(Producer):
         def readinto(self, buffer: bytearray | memoryview) -> int:
-            time.sleep(0.05)
+            if sending.is_set():
+                read_on.set()
             return super().readinto(buffer)
 
-    client = CountingClient(delay_s=0.05)
-    started = time.monotonic()
-    store(target(client), Slow(20 * TINY), on_upload=client.record, plan=lambda number: TINY)
-    assert time.monotonic() - started < 1.7  # one after the other takes 2 s
+    class Waiting(CountingClient):
+        def upload_part(self, **call: Any) -> dict[str, Any]:
+            sending.set()
+            assert read_on.wait(30), "nothing was read while a part was sent"
+            return super().upload_part(**call)
+
+    client = Waiting()
+    store(target(client), Told(20 * TINY), on_upload=client.record, plan=lambda number: TINY)
+    assert len(client.parts) == 20
 
 
 def test_a_store_that_holds_other_bytes_is_not_believed() -> None:
