@@ -38,7 +38,7 @@ class Bundle:
     """An export's zip, opened; `events` may be read once."""
 
     def __init__(self, file: BinaryIO) -> None:
-        """Raises BackupError(code="not_an_export")."""
+        """Raises BackupError: not_an_export, and no_events where it has nothing of a nostr source."""
         self._size = file.seek(0, SEEK_END)
         try:
             self._zip = zipfile.ZipFile(_Bounded(file))
@@ -52,6 +52,14 @@ class Bundle:
         index = self._index()
         self.pubkey: str = index["export"]["pubkey"]
         self._told = _collections(index)
+        if not self._told:
+            self._zip.close()
+            raise BackupError(
+                "There are no events in this export: none of its files is a collection of a nostr source.",
+                code="no_events",
+                permanent=True,
+                hint="Only what came from relays can be put back; `sources` in its index.json says what it has.",
+            )
 
     def close(self) -> None:
         self._zip.close()

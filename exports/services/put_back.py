@@ -58,8 +58,8 @@ def put_back_export(
 ) -> dict[str, Any]:
     """The report, as docs/exports.md specifies it; `complete` is True when every relay has every event now.
 
-    `on_progress` is told how many events were handled. Raises BackupError: not_an_export, damaged, missing_key,
-    wrong_key, and of an encrypted zip what `decode` raises.
+    `on_progress` is told how many events were handled. Raises BackupError: not_an_export, no_events, damaged,
+    missing_key, wrong_key, and of an encrypted zip what `decode` raises.
     """
     with ExitStack() as stack:
         bundle = Bundle(stack.enter_context(_opened(archive, identities)))

@@ -177,6 +177,17 @@ class TestHostile:
             put_back(archive(told=lambda _: index), relay.url)
         assert caught.value.code == "not_an_export"
 
+    @pytest.mark.parametrize("name", ["sources", "files"])
+    def test_an_export_without_a_collection_of_nostr_is_refused(
+        self, relay: OddRelay, archive: Make, name: str
+    ) -> None:
+        file = archive(told=lambda index: {**index, name: index[name][1:]})
+        with pytest.raises(BackupError) as caught:
+            put_back(file, relay.url)
+        assert caught.value.code == "no_events"
+        with pytest.raises(CommandError, match="no events in this export"):
+            call_command("put_back_export", str(file), "--relay", relay.url)
+
     def test_what_is_no_zip_is_refused(self, relay: OddRelay, tmp_path: Path) -> None:
         (tmp_path / "x.zip").write_bytes(b"PK\x05\x06" + b"\xff" * 18)
         with pytest.raises(BackupError) as caught:
