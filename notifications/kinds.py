@@ -61,6 +61,7 @@ _ALL = (
     _error("destination.full", _("A destination has no more room than is to be kept free.")),
     _warning("destination.undeletable", _("A destination refuses to delete what retention takes.")),
     _warning("anomaly.found", _("A backup is unlike those before it: nothing of its Database is pruned meanwhile.")),
+    _warning("anomaly.not_judged", _("A backup could not be compared with those before it.")),
     _good("anomaly.ended", _("Somebody looked at a backup that was unlike those before it: pruning goes on.")),
     _info("retention.expired", _("Retention takes backups that have had their time.")),
     _warning("hook.failed", _("A program that runs beside backups failed.")),

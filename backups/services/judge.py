@@ -44,6 +44,13 @@ def judge_completed(backup: Backup) -> None:
                 _mark(backup, found)
     except Exception:
         logger.exception("%s could not be compared with those before it", backup.pk)
+        record_event(
+            kind="anomaly.not_judged",
+            subject_id=backup.pk,
+            database_id=backup.database_id or "",
+            message=f"The backup {backup.pk} of {backup.database_name} could not be compared with those before it.",
+            hint="It is completed and not marked: look at its counts yourself. The log of the worker says what failed.",
+        )
 
 
 def findings_of(backup: Backup) -> list[Finding]:

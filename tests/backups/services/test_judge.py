@@ -262,6 +262,9 @@ def test_what_goes_wrong_in_it_stops_no_backup(
         Backup.objects.filter(pk=backup.pk).update(label="after it")  # the transaction goes on
     assert (Backup.objects.get(pk=backup.pk).label, state(backup)) == ("after it", None)
     assert "could not be compared" in caplog.text
+    event = Event.objects.get(kind="anomaly.not_judged")
+    assert (event.severity, event.subject_id, event.database_id) == ("warning", backup.pk, "shop")
+    assert backup.pk in event.message and "no_such_column" not in event.message
 
 
 def test_it_asks_a_constant_number_of_questions_and_reads_little(run: Run) -> None:
