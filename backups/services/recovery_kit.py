@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Iterable
-from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 from django.template.loader import render_to_string
 from django.utils import timezone
 
@@ -45,14 +45,13 @@ def fingerprint(destinations: Iterable[Destination] | None = None) -> str:
 
 
 def kit_is_taken() -> bool:
-    """Whether somebody took a kit with the keys as they are now."""
-    return newest_kit() is not None
+    """Whether somebody took a kit with the keys as they are now. Raises BackupError when a secret does not open."""
+    return kits_taken().exists()
 
 
-def newest_kit(destinations: Iterable[Destination] | None = None) -> datetime | None:
-    """When somebody last took a kit with the keys as they are now. Raises BackupError when a secret does not open."""
-    taken = KitDownload.objects.filter(fingerprint=fingerprint(destinations)).order_by("-at")
-    return taken.values_list("at", flat=True).first()
+def kits_taken(destinations: Iterable[Destination] | None = None) -> QuerySet[KitDownload]:
+    """Of the keys as they are now. Raises BackupError when a secret does not open."""
+    return KitDownload.objects.filter(fingerprint=fingerprint(destinations))
 
 
 def take_kit(*, user: Any = None, by_name: str) -> str:

@@ -13,8 +13,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from backups.models import Backup, Copy, Destination, Drill, Overdue, Slot, Usage
+from accounts.models import Session
+from backups.models import Backup, Copy, Destination, Drill, KitDownload, Overdue, Slot, Usage
 from backups.services.count_usage import count_usage
+from backups.services.recovery_kit import fingerprint
 from databases.models import Database, Policy
 from jobs.models import LogLine, Process, Status
 from notifications.models import Mute
@@ -106,6 +108,20 @@ def test_what_is_not_protected_is_said_in_words(log_in: LogIn, fleet: dict[str, 
     assert "1 is overdue" in page
     assert "The newest backup of 1 failed" in page
     assert "alive" not in page, "of processes that are there nothing is said"
+
+
+def test_the_keys_are_kept_outside_the_site_or_not(
+    log_in: LogIn, fleet: dict[str, Database], disk: Destination
+) -> None:
+    browser = log_in("admin")
+    assert "Keys: no recovery kit was taken" in text_of(browser.get("/admin/"))
+    for days, kept in ((3, fingerprint()), (9, fingerprint()), (0, "of other keys")):
+        taken = KitDownload.objects.create(fingerprint=kept, by_name="admin")
+        KitDownload.objects.filter(pk=taken.pk).update(at=timezone.now() - timedelta(days=days))
+    assert "Keys: kit taken 3 d ago" in text_of(browser.get("/admin/"))
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE backups_destination SET secrets = 'sealed with a key that is gone'")
+    assert "Keys: a stored secret does not open" in text_of(browser.get("/admin/"))
 
 
 @pytest.mark.parametrize(
@@ -391,12 +407,16 @@ def test_the_four_steps_are_ticked_off_one_by_one(log_in: LogIn) -> None:
 # Queries
 
 
-def test_twelve_queries_at_most_whatever_there_is(log_in: LogIn, fleet: dict[str, Database], disk: Destination) -> None:
+def test_twelve_queries_at_most_whatever_there_is(
+    log_in: LogIn, fleet: dict[str, Database], disk: Destination, settings: Any
+) -> None:
+    settings.BACKUPSITE_FOUR_EYES = True  # its badge in the menu is one of them
     browser = log_in("admin")
     browser.get("/admin/")
 
     def asked() -> int:
         cache.clear()
+        Session.objects.update(seen_at=timezone.now() - timedelta(hours=1))  # which is written now and then
         with CaptureQueriesContext(connection) as queries:
             assert browser.get("/admin/").status_code == 200
         return len(queries)
