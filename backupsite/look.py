@@ -31,7 +31,7 @@ UNFOLD: dict[str, Any] = {
         _own("databases.css"),
         _own("accounts.css"),
     ],
-    "SCRIPTS": [_own("admin.js"), _own("backup.js"), _own("databases.js")],
+    "SCRIPTS": [_own("times.js"), _own("admin.js"), _own("backup.js"), _own("databases.js")],
     "LOGIN": {"form": "backupsite.login.LoginForm", "image": _own("login.svg")},
     "ACCOUNT": {"navigation": [{"title": _("My account"), "link": reverse_lazy("account")}]},
     "COMMAND": {"search_callback": "backupsite.admin.search.search", "show_history": False},

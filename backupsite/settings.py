@@ -159,6 +159,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "backupsite.auditing.AuditMiddleware",
     "backupsite.languages.LanguageMiddleware",  # after the audit, which is English
+    "backupsite.timezones.TimeZoneMiddleware",
     "backupsite.gate.GateMiddleware",
     "exports.api.cors.ExportPagesMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -202,7 +203,7 @@ LANGUAGE_COOKIE_HTTPONLY = True
 LANGUAGE_COOKIE_SECURE = _https
 LOCALE_PATHS = [BASE_DIR / "locale"]
 FORMAT_MODULE_PATH = "backupsite.formats"
-TIME_ZONE = "UTC"
+TIME_ZONE = "UTC"  # of everything that programs read and that is kept, see backupsite/timezones.py
 USE_TZ = True
 USE_I18N = True
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -10,7 +11,7 @@ from backups.services.deletable import deletion_faults
 from databases.models import Database
 from databases.services.consent import needs_second_person
 from jobs.models import Status
-from jobs.templatetags.backupsite import size
+from jobs.templatetags.backupsite import size, written
 
 
 def consequences_of(backup: Backup) -> dict[str, Any]:
@@ -41,8 +42,8 @@ def _alarms(backup: Backup) -> list[str]:
         found.append(_("All others of %(name)s hold only a part of it.") % name)
     newest = others.first()
     if newest and backup.finished_at and newest.finished_at and newest.finished_at < backup.finished_at:
-        at = {"at": f"{newest.finished_at:%Y-%m-%d %H:%M}"}
-        found.append(_("It is the newest good one. The newest would then be of %(at)s UTC.") % at)
+        at = {"at": written(timezone.localtime(newest.finished_at))}
+        found.append(_("It is the newest good one. The newest would then be of %(at)s.") % at)
     if backup.proven_at and not others.filter(proven_at__isnull=False).exists():
         found.append(_("It is the only one of %(name)s that a drill has proven.") % name)
     return found

@@ -1,12 +1,14 @@
 """Drills: what was proven, how it goes, and the report to read, print and keep."""
 
 import json
+from datetime import UTC
 from typing import Any
 
 from django.contrib import admin
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import URLPattern, reverse
+from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
@@ -115,7 +117,8 @@ class DrillAdmin(RunAdmin):
             "phases": _phases(said),
             "own_key": said["signed_by"] == key_id(),
         }
-        return render(request, "backups/drill_report.html", context)
+        with timezone.override(UTC):  # it is kept: alike for whoever took it
+            return render(request, "backups/drill_report.html", context)
 
 
 def _phases(report: dict[str, Any]) -> list[tuple[Any, float]]:

@@ -15,6 +15,7 @@ from accounts.selectors import account_of, needs_second_factor, recovery_codes_l
 from accounts.services.sessions import GATE, end_session, end_sessions
 from audit.services.draft import say
 from backupsite.api.models import ApiKey
+from backupsite.timezones import wants_utc
 from jobs.roles import role_of
 
 
@@ -38,6 +39,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         codes_left=recovery_codes_left(user),
         identity=Identity.objects.filter(user_id=user.pk).first(),
         sessions=shown_sessions(user, request.session.session_key),
+        in_utc=wants_utc(request),
         keys=ApiKey.objects.filter(created_by_id=user.pk, revoked_at__isnull=True)[:20],
     )
 

@@ -7,7 +7,7 @@ from django.http import HttpResponse
 from django.urls import URLPattern, path
 from django.views.i18n import set_language
 
-from backupsite.account import factor, login, pages, password, single_sign_on
+from backupsite.account import factor, login, pages, password, single_sign_on, times
 
 
 def _page(route: str, view: Callable[..., HttpResponse], name: str) -> URLPattern:
@@ -22,6 +22,7 @@ account_patterns = [
     path("admin/login/oidc/back/", single_sign_on.come_back, name="account-oidc-back"),
     path("admin/password_change/", admin.site.admin_view(password.change), name="account-password-change"),
     _page("", pages.overview, "account"),
+    _page("times/", times.choose, "account-times"),
     _page("password/", password.change, "account-password"),
     _page("second-factor/", factor.page, "account-factor"),
     _page("second-factor/begin/", factor.begin, "account-factor-begin"),

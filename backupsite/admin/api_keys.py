@@ -22,6 +22,7 @@ from backupsite.api.models import ApiKey
 from backupsite.api.models import Role as KeyRole
 from backupsite.api.services.api_keys import create_api_key, revoke_api_key
 from jobs.admin.forms import PageForm
+from jobs.admin.moments import MomentField, in_zone
 from jobs.admin.pages import PageAdmin, posted, tell
 from jobs.roles import Role
 from jobs.templatetags.backupsite import distance, two_lines
@@ -40,13 +41,7 @@ class ApiKeyForm(PageForm):
         initial=KeyRole.VIEWER,
         help_text=_("Never more than you may yourself: who is demoted takes their keys along."),
     )
-    expires_at = forms.DateTimeField(
-        required=False,
-        label=_("Expires"),
-        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
-        input_formats=["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"],
-        help_text=_("In UTC. Empty: never."),
-    )
+    expires_at = MomentField(required=False, label=_("Expires"), help_text=in_zone(_("In %(zone)s. Empty: never.")))
 
 
 @admin.register(ApiKey)

@@ -58,7 +58,7 @@ class DatabasePages(ConnectionPages):
         own = request.GET.get("schedule") == "own"
         schedule = crons(times if own else site_policy().schedule if request.GET.get("schedule") == INHERIT else None)
         fault = timezone_fault(zone) or (schedule_fault(schedule) if schedule else "")
-        said: dict[str, Any] = {"fault": fault, "timezone": zone}
+        said: dict[str, Any] = {"fault": fault, "timezone": zone, "reader": timezone.get_current_timezone_name()}
         if not fault:
             due = next_runs(schedule, zone, after=timezone.now())
             said |= {"sentence": sentence(schedule), "next_runs": [at.astimezone(ZoneInfo(zone)) for at in due]}

@@ -1,7 +1,8 @@
 """How states, times and sizes are written in the admin."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django import template
 from django.utils import timezone
@@ -15,6 +16,8 @@ from jobs.models import Status
 register = template.Library()
 
 UNITS = (("d", 86400), ("h", 3600), ("min", 60))
+DAY = "%Y-%m-%d %H:%M"
+FORMS = {"moment": DAY, "zoned": DAY, "clock": "%H:%M", "seconds": "%H:%M:%S"}
 
 SHAPES = {
     Status.SCHEDULED: "schedule",
@@ -81,12 +84,64 @@ def whole(seconds: float | None) -> int | None:
 
 @register.filter
 def moment(at: datetime | None) -> SafeString | str:
-    """A time in UTC, as `2026-03-01 03:00`."""
+    """A time in the reader's time zone, as `2026-03-01 03:00`; pointed at, it tells UTC."""
+    return _time(at, "moment")
+
+
+@register.filter
+def zoned(at: datetime | None) -> SafeString | str:
+    """With the zone, where nothing else on the page says it: `2026-03-01 03:00 UTC+1`."""
+    return _time(at, "zoned")
+
+
+@register.filter
+def clock(at: datetime | None) -> SafeString | str:
+    """`03:00`, where the day is plain."""
+    return _time(at, "clock")
+
+
+@register.filter
+def seconds(at: datetime | None) -> SafeString | str:
+    """`03:00:05`, as logs have it."""
+    return _time(at, "seconds")
+
+
+@register.filter
+def elsewhere(at: datetime, name: str) -> str:
+    """The same time as a schedule's own zone has it, where that is another: `21:00 UTC−5`."""
+    there, here = at.astimezone(ZoneInfo(name)), timezone.localtime(at)
+    if there.utcoffset() == here.utcoffset():
+        return ""
+    told = written(there, "zoned")
+    return told if there.date() != here.date() else told.split(" ", 1)[1]
+
+
+@register.simple_tag
+def reader_zone() -> SafeString:
+    """The name of the reader's time zone, for what is shown without any."""
+    return format_html("<span data-zone>{}</span>", timezone.get_current_timezone_name())
+
+
+def written(at: datetime, form: str = "zoned") -> str:
+    """In the zone it is in. `static/backupsite/times.js` writes the same forms."""
+    return at.strftime(FORMS[form]) + (f" {_offset(at)}" if form == "zoned" else "")
+
+
+def _offset(at: datetime) -> str:
+    """`UTC`, `UTC+1`, `UTC−3:30`: the letters of zones are known to few, and some mean several."""
+    minutes = round((at.utcoffset() or timedelta()).total_seconds() / 60)
+    hours, rest = divmod(abs(minutes), 60)
+    if not minutes:
+        return "UTC"
+    return f"UTC{'+' if minutes > 0 else '−'}{hours}{f':{rest:02}' if rest else ''}"
+
+
+def _time(at: datetime | None, form: str) -> SafeString | str:
     if at is None:
         return "–"
-    at = at.astimezone(UTC)
-    texts = f"{at:%Y-%m-%dT%H:%M:%SZ}", f"{at:%Y-%m-%d %H:%M:%S}", f"{at:%Y-%m-%d %H:%M}"
-    return format_html('<time datetime="{}" title="{} UTC">{}</time>', *texts)
+    exact = at.astimezone(UTC)
+    texts = f"{exact:%Y-%m-%dT%H:%M:%SZ}", f"{exact:%Y-%m-%d %H:%M:%S}", form, written(timezone.localtime(at), form)
+    return format_html('<time datetime="{}" title="{} UTC" data-as="{}">{}</time>', *texts)
 
 
 @register.filter

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from jobs.admin.forms import LinesField, PageForm
+from jobs.admin.moments import MomentField, in_zone
 from jobs.admin.pages import PageAdmin, posted, tell
 from jobs.roles import Role
 from jobs.templatetags.backupsite import distance, moment, two_lines
@@ -33,11 +34,7 @@ class MuteForm(PageForm):
     scope = forms.ChoiceField(choices=Mute.Scope.choices)
     database_id = forms.ChoiceField(required=False, label=_("Database"))
     kinds = LinesField(help_text=_("For the scope “some kinds”: one a line, such as backup.overdue or drill.*"))
-    until = forms.DateTimeField(
-        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
-        input_formats=["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"],
-        help_text=_("In UTC."),
-    )
+    until = MomentField(help_text=in_zone(_("In %(zone)s.")))
     reason = forms.CharField(required=False, max_length=300)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

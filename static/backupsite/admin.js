@@ -14,16 +14,6 @@
     });
   }, 1000);
 
-  // Times are written in UTC, as logs and the API have them: pointing at one tells it in the reader's own zone too.
-  document.addEventListener("mouseover", function (event) {
-    var time = event.target.closest("time[datetime]:not([data-own])");
-    if (!time) return;
-    var at = new Date(time.getAttribute("datetime")), how = { dateStyle: "medium", timeStyle: "long" };
-    if (isNaN(at)) return;
-    time.dataset.own = new Intl.DateTimeFormat(document.documentElement.lang, how).format(at);
-    time.title = (time.title ? time.title + " · " : "") + time.dataset.own;
-  });
-
   document.addEventListener("click", function (event) {
     document.querySelectorAll("details.bks-more[open]").forEach(function (menu) {
       if (!menu.contains(event.target)) menu.open = false;
