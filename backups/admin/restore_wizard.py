@@ -14,11 +14,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from backups.admin.approvals import asked_for
+from backups.admin.restore_fates import FATES, told
 from backups.admin.restore_form import RestoreForm
 from backups.comparison import counts_of
 from backups.models import Backup
 from backups.services.ask_approval import ask_to_restore
-from backups.services.preview_restore import Fate, preview_restore
+from backups.services.preview_restore import preview_restore
 from backups.services.restore import request_restore
 from databases.admin.words import words_of
 from databases.models import Database
@@ -39,15 +40,6 @@ FIELDS = {
 MOST_TARGETS = 30  # as cards; more are found by typing
 MOST_NAMES = 1000  # to tick; the others can be typed
 MOST_ROWS = 200  # of a preview
-
-FATES = {
-    Fate.REFUSED: ("bad", "block", gettext_lazy("is in the way")),
-    Fate.REMOVED: ("bad", "delete", gettext_lazy("removed")),
-    Fate.REPLACED: ("warn", "sync", gettext_lazy("replaced")),
-    Fate.MERGED: ("warn", "merge", gettext_lazy("replaced where the same")),
-    Fate.ADDED: ("good", "add", gettext_lazy("added")),
-    Fate.KEPT: ("quiet", "check", gettext_lazy("stays as it is")),
-}
 
 
 class RestorePages(PageAdmin):
@@ -130,7 +122,7 @@ class RestorePages(PageAdmin):
             preview = preview_restore(backup=backup, target=target, include=asked.get("include") or (), **wanted)
         except BackupError as fault:
             error = fault
-        rows = preview.rows if preview else []
+        rows, words = preview.rows if preview else [], words_of(backup.engine)
         return self.render(
             request,
             "backups/restore_preview.html",
@@ -138,10 +130,10 @@ class RestorePages(PageAdmin):
             target=target,
             preview=preview,
             error=error,
-            tally=[(FATES[fate], count) for fate, count in preview.tally.items()] if preview else [],
+            tally=told(preview, words) if preview else [],
             rows=[(row, FATES[row.fate]) for row in rows[:MOST_ROWS]],
             count=len(rows),
-            words=words_of(backup.engine),
+            words=words,
         )
 
 

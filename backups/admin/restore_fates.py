@@ -1,0 +1,50 @@
+"""What becomes of what a restore's target holds, in the reader's words."""
+
+from typing import Any
+
+from django.contrib.humanize.templatetags.humanize import intcomma
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from backups.services.preview_restore import Fate, Preview
+
+# Of one row: tone, symbol, word.
+FATES = {
+    Fate.REFUSED: ("bad", "block", _("there already, not touched")),
+    Fate.REMOVED: ("bad", "delete", _("removed")),
+    Fate.REPLACED: ("warn", "sync", _("replaced")),
+    Fate.MERGED: ("warn", "merge", _("replaced where the same")),
+    Fate.ADDED: ("good", "add", _("added")),
+    Fate.KEPT: ("quiet", "check", _("stays as it is")),
+}
+PREFIXES = (_("prefix"), _("prefixes"))  # of a bucket a preview counts them, and not each key
+
+
+def told(preview: Preview, words: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Tone, symbol and a sentence for each fate that something has, the worst first."""
+    return [(*FATES[fate][:2], _sentence(fate, count, words)) for fate, count in preview.tally.items()]
+
+
+def _sentence(fate: Fate, count: int, words: dict[str, Any]) -> str:
+    item, items = PREFIXES if words["kind"] == "s3" else (words["item"], words["items"])
+    texts = {
+        Fate.REFUSED: ngettext("%(count)s %(item)s is there already.", "%(count)s %(items)s are there already.", count),
+        Fate.REMOVED: ngettext(
+            "%(count)s %(item)s is removed: the backup does not hold it.",
+            "%(count)s %(items)s are removed: the backup does not hold them.",
+            count,
+        ),
+        Fate.REPLACED: ngettext(
+            "%(count)s %(item)s is removed and made again as the backup holds it.",
+            "%(count)s %(items)s are removed and made again as the backup holds them.",
+            count,
+        ),
+        Fate.MERGED: ngettext(
+            "In %(count)s %(item)s what the backup holds is replaced; the rest stays.",
+            "In %(count)s %(items)s what the backup holds is replaced; the rest stays.",
+            count,
+        ),
+        Fate.ADDED: ngettext("%(count)s %(item)s is added.", "%(count)s %(items)s are added.", count),
+        Fate.KEPT: ngettext("%(count)s %(item)s stays as it is.", "%(count)s %(items)s stay as they are.", count),
+    }
+    return texts[fate] % {"count": intcomma(count), "item": item, "items": items}
