@@ -6,6 +6,7 @@ from typing import Any
 
 from django.utils import timezone
 
+from backups.models import Destination
 from backups.standing import Standing, standings
 from backupsite.dashboard.charts import Bar, Line, bars, hour_bars, line
 from backupsite.dashboard.days import Recent, Runs, runs_by_day, strips
@@ -58,6 +59,11 @@ class Dashboard:
     @property
     def steps_done(self) -> bool:
         return all(step.done for step in self.steps)
+
+    @property
+    def only_local(self) -> bool:
+        """Whether all artefacts are on disks of the hosts that run the workers."""
+        return all(place.destination.kind == Destination.Kind.LOCAL for place in self.places)
 
 
 def read_dashboard(*, role: Role) -> Dashboard:

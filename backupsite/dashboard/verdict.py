@@ -39,9 +39,15 @@ def verdict(standings: Sequence[Standing], *, paused: bool, health: Sequence[Chi
     if not enabled:
         return Verdict("bad", _("No database is protected: none is enabled."), reasons)
     if not bare:
-        text = ngettext("The one database is protected.", "All %(count)s databases are protected.", len(enabled)) % {
-            "count": len(enabled)
-        }
+        if all(one.proven for one in enabled):
+            text = ngettext(
+                "The one database is protected. A drill has proven it.",
+                "All %(count)s databases are protected. Drills have proven each of them.",
+                len(enabled),
+            )
+        else:
+            text = ngettext("The one database is protected.", "All %(count)s databases are protected.", len(enabled))
+        text %= {"count": intcomma(len(enabled))}
         worst = max((reason.tone for reason in reasons), key=ORDER.index, default="good")
         return Verdict(worst, text, reasons)
     text = ngettext(
