@@ -10,6 +10,7 @@ from backups.services import (
     drill_schedule,
     end_verification,
     ensure_copies,
+    forget_copy_jobs,
     forget_slots,
     look,
     overdue,
@@ -45,6 +46,7 @@ def register() -> None:
     register_sweep_step("copies", ensure_copies.ensure_copies)
     register_sweep_step("retain", retain.retain_due, slow=True)
     register_sweep_step("forget_old_slots", forget_slots.forget_old_slots, slow=True)
+    register_sweep_step("forget_copy_jobs", forget_copy_jobs.forget_copy_jobs, slow=True)
     register_sweep_step("look_at_destinations", look.look_at_destinations, slow=True)
     register_sweep_step("count_usage", count_usage.count_usage, slow=True)
     register_sweep_step("settle_lost", settle.settle_lost, slow=True)
