@@ -1,5 +1,6 @@
 """Reads about exports."""
 
+from django.conf import settings
 from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet, Sum
 from django.utils import timezone
 
@@ -29,6 +30,11 @@ def export_destination(policy: ExportPolicy) -> Destination:
 
 def enabled_sources() -> QuerySet[Source]:
     return Source.objects.filter(enabled=True).order_by("pk")
+
+
+def lacks_address() -> bool:
+    """Whether nobody can sign in for want of an address of this site: what is signed names it."""
+    return not settings.BACKUPSITE_EXPORT_ORIGINS and enabled_sources().exists()
 
 
 def exports_of(pubkey: str) -> QuerySet[Export]:

@@ -32,6 +32,7 @@ from databases.hooks import Hooks, program_fault
 from databases.models import Database
 from databases.selectors import site_policy
 from databases.services.beat import drift
+from exports.selectors import enabled_sources, lacks_address
 from jobs.errors import BackupError
 from jobs.fields import decrypt
 from jobs.selectors import alive
@@ -235,6 +236,14 @@ def channels() -> Found:
             yield OK, f"{target.pk}: {'takes messages' if target.last_ok_at else 'not used yet'}", ""
 
 
+def exports() -> Found:
+    if lacks_address():
+        hint = "Set BACKUPSITE_PUBLIC_URL to the address that users see, and restart."
+        yield WARN, "Nobody can sign in to ask for an export: the site has no configured address.", hint
+    else:
+        yield OK, f"{enabled_sources().count()} sources of user data", ""
+
+
 def anomalies() -> Found:
     marks = list(marks_holding())
     for mark in marks:
@@ -260,4 +269,5 @@ CHECKS: dict[str, Callable[[], Found]] = {
     "recovery": recovery,
     "anomalies": anomalies,
     "channels": channels,
+    "exports": exports,
 }

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from backups.models import Destination
 from exports.models import ExportPolicy
-from exports.selectors import enabled_sources, export_policy
+from exports.selectors import enabled_sources, export_policy, lacks_address
 from exports.services.save_policy import save_export_policy
 from jobs.admin.forms import PageForm
 from jobs.admin.pages import PageAdmin, posted
@@ -90,6 +90,7 @@ class ExportPolicyAdmin(PageAdmin):
         return {
             "destination": obj.destination or Destination.objects.filter(is_default=True).first(),
             "sources": enabled_sources().count(),
+            "no_address": lacks_address(),
             "public_url": reverse("exports-page"),
             "edit_url": self.address(obj, "edit"),
         }

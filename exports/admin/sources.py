@@ -13,6 +13,7 @@ from unfold.decorators import display
 
 from databases.admin.options import FIRST, option_field, option_label
 from exports.models import Source
+from exports.selectors import lacks_address
 from exports.services.build_source import build_source, check_source
 from exports.services.save_source import delete_source, save_source
 from exports.sources import registry
@@ -66,6 +67,7 @@ class SourceForm(PageForm):
 @admin.register(Source)
 class SourceAdmin(PageAdmin):
     page_template = "exports/source.html"
+    list_before_template = "exports/no_address.html"
     list_display = ("what", "state", "collections")
     search_fields = ("id", "name")
     empty_hint = _("Say where the data of users is, so that they can ask for an export of it.")
@@ -82,6 +84,9 @@ class SourceAdmin(PageAdmin):
     def collections(self, source: Source) -> str:
         return ", ".join(_collections(source)) or "–"
 
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        return super().changelist_view(request, {**(extra_context or {}), "no_address": lacks_address()})
+
     def page_routes(self) -> list[URLPattern]:
         return [
             self.post_route("check", self.ask, self.change_role),
@@ -90,6 +95,7 @@ class SourceAdmin(PageAdmin):
 
     def page_context(self, request: HttpRequest, obj: Source) -> dict[str, Any]:
         return {
+            "no_address": lacks_address(),
             "state": _state(obj),
             "collections": _collections(obj),
             "facts": [

@@ -9,6 +9,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from backupsite.management import checks
 from exports.models import Export, ExportPolicy, Source
 from exports.services.links import make_link, open_link, token_of
 from exports.services.save_source import save_source
@@ -59,6 +60,21 @@ def test_the_page_counts_and_does_not_tell() -> None:
     assert all(text in page for text in (PUBKEY, "The posts", "4711", "not yet"))
     assert "between us" not in page
     assert (token_of(export=export) or "?") not in page
+
+
+def test_sources_without_an_address_of_the_site_are_warned_of(records_service: RecordsServer, settings: Any) -> None:
+    settings.BACKUPSITE_EXPORT_ORIGINS = ["https://backups.example.com"]
+    browser, pages = browser_of("viewer"), [SOURCES, f"{SOURCES}posts/change/", POLICY]
+    missing = "BACKUPSITE_PUBLIC_URL"
+    source = make_source(records_service)
+    assert all(missing not in browser.get(page).content.decode() for page in pages)
+    assert [state for state, *_ in checks.exports()] == ["OK"]
+    settings.BACKUPSITE_EXPORT_ORIGINS = []
+    assert all(missing in browser.get(page).content.decode() for page in pages)
+    assert [(state, missing in hint) for state, _, hint in checks.exports()] == [("WARN", True)]
+    Source.objects.filter(pk=source.pk).update(enabled=False)  # nobody is to come
+    assert all(missing not in browser.get(page).content.decode() for page in pages)
+    assert [state for state, *_ in checks.exports()] == ["OK"]
 
 
 def test_past_its_time_it_is_expired_before_the_sweeper_came_by() -> None:
