@@ -13,7 +13,7 @@ from backups.models import Destination
 from backups.services.save_destination import delete_destination
 from backupsite.config.entries import Entry, entries
 from backupsite.config.reading import ConfigRefused, Document, Fault, read_file
-from backupsite.config.shape import shape_faults
+from backupsite.config.shape_faults import shape_faults
 from databases.models import Database
 from databases.schedule import timezone_fault
 from databases.services.consent import HOST
