@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from django.db import DEFAULT_DB_ALIAS, connection
 from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Subquery, TextField, When
-from django.db.models.functions import Cast, JSONObject
+from django.db.models.functions import Cast, JSONObject, Now
 from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext_lazy as _
 
 from backups.models import Anomaly, Backup, Copy
@@ -78,8 +78,7 @@ class Standing(NamedTuple):
     def failed_at(self) -> datetime | None:
         if self.failure is None or not self.failure["at"]:
             return None
-        at = parse_datetime(self.failure["at"])
-        return at if at is None or timezone.is_aware(at) else at.replace(tzinfo=UTC)  # SQLite keeps it without a zone
+        return _time(self.failure["at"])
 
 
 STANDINGS: dict[str, tuple[Any, Callable[[Standing], bool]]] = {
@@ -105,8 +104,31 @@ def restorable() -> QuerySet[Backup]:
 
 
 def standings(*, only: Iterable[str] | None = None) -> list[Standing]:
-    """By name; `only` some ids."""
-    now = timezone.now()
+    """By name; `only` some ids.
+
+    The rows are taken as the driver gives them: of 2,000 Databases Django's own reading is half of the time.
+    """
+    ids = None if only is None else list(only)
+    if ids == []:
+        return []
+    sql, values = _of_all() if ids is None else _written(_rows().filter(pk__in=ids))
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
+        return [_standing(*row) for row in cursor.fetchall()]
+
+
+@lru_cache
+def _of_all() -> tuple[str, tuple[Any, ...]]:
+    """The same at every look, and long to write."""
+    return _written(_rows())
+
+
+def _written(rows: QuerySet[Any, Any]) -> tuple[str, tuple[Any, ...]]:
+    sql, values = rows.query.get_compiler(DEFAULT_DB_ALIAS).as_sql()
+    return sql, tuple(values)
+
+
+def _rows() -> QuerySet[Any, Any]:
     of_database = Backup.objects.filter(database=OuterRef("pk"))
     good = restorable().filter(database=OuterRef("pk")).order_by("-finished_at")
     ended = of_database.filter(status__in=(Status.COMPLETED, Status.FAILED)).order_by("-created_at", "-pk")
@@ -115,7 +137,7 @@ def standings(*, only: Iterable[str] | None = None) -> list[Standing]:
     )
     failure = Case(When(status=Status.FAILED, then=words), default=None)
     proven = of_database.filter(proven_at__isnull=False).order_by("-proven_at")
-    mutes = Mute.objects.filter(database_id=OuterRef("pk"), until__gt=now).order_by("-until")
+    mutes = Mute.objects.filter(database_id=OuterRef("pk"), until__gt=Now()).order_by("-until")
     policy = Policy.objects.all()
     rows = Database.objects.order_by(
         "name", "pk"
@@ -132,11 +154,9 @@ def standings(*, only: Iterable[str] | None = None) -> list[Standing]:
         site_schedule=Cast(Subquery(policy.values("schedule")[:1]), TextField()),
         site_paused=Subquery(policy.values("paused")[:1]),
     )
-    if only is not None:
-        rows = rows.filter(pk__in=list(only))
     schedules = ("own_schedule", "site_schedule", "drill_schedule", "site_paused")
     since = ("good_at", "last_proven_at", "overdue_since", "drill_overdue_since", "muted_until")
-    return [_standing(*row) for row in rows.values_list(*FIELDS, *schedules, *since, "held", "failure")]
+    return rows.values_list(*FIELDS, *schedules, "held", "failure", *since)
 
 
 def ids_standing(name: str) -> list[str]:
@@ -149,18 +169,32 @@ def _standing(
     pk: str,
     name: str,
     engine: str,
-    enabled: bool,
-    built_in: bool,
+    enabled: Any,
+    built_in: Any,
     zone: str,
     own: str | None,
     site: str | None,
     drill: str | None,
-    paused: bool | None,
-    *rest: Any,
+    paused: Any,
+    held: Any,
+    failure: str | dict[str, Any] | None,
+    good: str | datetime | None,
+    proven: str | datetime | None,
+    *since: str | datetime | None,
 ) -> Standing:
     backups = () if paused else _crons(site if own == INHERITS else own)
     drills = () if paused else _crons(drill)
-    return Standing(pk, name, engine, enabled, built_in, zone, backups, drills, bool(paused), *rest)
+    found = json.loads(failure) if isinstance(failure, str) else failure
+    states = bool(enabled), bool(built_in)
+    known = good and _time(good), proven and _time(proven)
+    amiss = [at and _time(at) for at in since] if any(since) else since
+    return Standing(pk, name, engine, *states, zone, backups, drills, bool(paused), *known, *amiss, bool(held), found)
+
+
+def _time(at: str | datetime) -> datetime:
+    """SQLite keeps it as text, in UTC, without a zone."""
+    found = datetime.fromisoformat(at) if isinstance(at, str) else at
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 @lru_cache(maxsize=10_000)

@@ -20,6 +20,7 @@ RECENT = timedelta(hours=24)
 GOOD, FAILED = (Status.COMPLETED, Status.EXPIRED, Status.DELETING), (Status.FAILED,)
 ENDED = (GOOD, FAILED, (Status.CANCELLED,))
 Range = tuple[datetime, datetime | None, Sequence[Status]]
+RUNNING = Status.IN_PROGRESS.value  # as text: looking up a choice is slow, and each day does it
 MISSED = "missed"  # how the reason of a slot begins that nothing was running to start
 
 
@@ -127,8 +128,8 @@ def _ended(status: str) -> str:
 
 
 def _state(counted: Counter[str]) -> str:
-    if counted[Status.IN_PROGRESS]:
+    if counted[RUNNING]:
         return "running"
     if counted["completed"]:
-        return "mixed" if counted[Status.FAILED] else "completed"
-    return next((name for name in (Status.FAILED.value, MISSED) if counted[name]), "none")
+        return "mixed" if counted["failed"] else "completed"
+    return next((name for name in ("failed", MISSED) if counted[name]), "none")

@@ -110,7 +110,7 @@ def _strips(known: Sequence[Standing]) -> list[Strip]:
     """What is amiss first: a site of thousands shows those that somebody has to look at."""
 
     def amiss(one: Standing) -> tuple[bool, bool, bool, str]:
-        return not one.enabled, not (one.unprotected or one.overdue), not one.failing, one.name.lower()
+        return not one.enabled, not one.unprotected, not one.failing, one.name.lower()
 
     shown = sorted(known, key=amiss)[:STRIPS]
     days = strips([one.pk for one in shown])

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from heapq import nsmallest
 
+from django.utils import timezone
+
 from backups.standing import Standing
 from databases.schedule import next_due
 from databases.upcoming import AHEAD, cannot_be_followed, due_within
@@ -30,6 +32,11 @@ class Hour:
     @property
     def total(self) -> int:
         return self.backups + self.drills
+
+    @property
+    def clock(self) -> str:
+        """In the reader's timezone."""
+        return f"{timezone.localtime(self.at):%H:%M}"
 
 
 @dataclass(frozen=True)

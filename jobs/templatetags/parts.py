@@ -1,5 +1,6 @@
 """Parts of pages that are drawn on the server: nothing jumps, they print, and their words are in the page."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -127,6 +128,7 @@ def _words(day: Day) -> str:
 
 
 def _summary(days: Sequence[Day]) -> str:
-    counts = [(sum(day.state == name for day in days), word) for name, word in MARKS]
+    states = Counter(day.state for day in days)
+    counts = [(states[name], word) for name, word in MARKS]
     counts.append((sum(day.proven for day in days), _("proven by a drill")))
     return ", ".join(f"{count} × {word}" for count, word in counts if count)
