@@ -3,7 +3,7 @@
 Rooms above extend the serializer and the view with what they promise about a Database.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -18,9 +18,9 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from databases.api_fields import MAX_KEEP, HooksSerializer, OptionsField, ScheduleField
 from databases.engines import registry
-from databases.engines.option_fields import OptionField
-from databases.hooks import DEFAULT_TIMEOUT_S, MAX_COMMANDS, MAX_LENGTH, MAX_TIMEOUT_S, MAX_WORDS, Hooks
+from databases.hooks import Hooks
 from databases.masking_api import Masking
 from databases.models import (
     CatchUp,
@@ -33,70 +33,12 @@ from databases.models import (
     make_database_id,
     own_sensitivity,
 )
-from databases.schedule import INHERIT, next_runs, schedule_fault, sentence, timezone_fault
 from databases.selectors import next_runs_of, retention_of, schedule_of, sensitivity_of, sentence_of, site_policy
 from databases.services.check import check_database, read_inventory
 from databases.services.delete import delete_database
 from databases.services.save import save_database
 from jobs.api import RoleOfActions, StrictSerializer
 from jobs.roles import Role
-
-KEEPS = ("retention_days", "max_backups", "keep_daily", "keep_weekly", "keep_monthly", "keep_yearly")
-MAX_KEEP = 100_000
-SCHEDULE = {
-    "nullable": True,
-    "oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
-    "description": "A 5-field cron, a list of them (their union), `inherit`, or null for none.",
-}
-
-OPTION_SHAPES: dict[str, dict[str, Any]] = {
-    "str": {"type": "string"},
-    "int": {"type": "integer"},
-    "float": {"type": "number"},
-    "bool": {"type": "boolean"},
-    "list": {"type": "array", "items": {"type": "string"}},
-    "dict": {"type": "object", "additionalProperties": {"type": "string"}},
-}
-
-
-@extend_schema_field(SCHEDULE)
-class ScheduleField(serializers.JSONField):
-    """Checked by the service, which knows cron."""
-
-
-def _option_schema(option: OptionField) -> dict[str, Any]:
-    """How one option of an engine is described; a secret one is write-only."""
-    shape: dict[str, Any] = dict(OPTION_SHAPES[option.type])
-    if option.choices:
-        shape["enum"] = list(option.choices)
-    if option.secret:
-        shape["writeOnly"] = True
-    return (
-        shape | ({"description": option.help} if option.help else {}) | ({"nullable": True} if option.nullable else {})
-    )
-
-
-def options_schema(options: Mapping[str, Iterable[OptionField]]) -> dict[str, Any]:
-    """What a field `options` may hold, by kind."""
-    kinds = [
-        {
-            "title": kind,
-            "type": "object",
-            "additionalProperties": False,
-            "properties": {option.name: _option_schema(option) for option in of_kind},
-        }
-        for kind, of_kind in options.items()
-    ]
-    return {
-        "anyOf": kinds,
-        "description": "Options of the kind. PATCH replaces those that are shown; a secret one that is left out "
-        "keeps its value, an empty one is removed. Secret ones are never shown: `secret_options` names those set.",
-    }
-
-
-@extend_schema_field(options_schema({kind: registry.option_fields(kind) for kind in registry.kinds()}))
-class OptionsField(serializers.DictField):
-    pass
 
 
 def _keep() -> serializers.IntegerField:
@@ -115,28 +57,6 @@ class EffectiveSerializer(serializers.Serializer[Any]):
     keep_yearly = serializers.IntegerField()
     anomalies = serializers.ChoiceField(choices=Sensitivity.choices)
     encryption_recipients = serializers.ListField(child=serializers.CharField())
-
-
-class CommandsField(serializers.ListField):
-    child = serializers.ListField(
-        child=serializers.CharField(max_length=MAX_LENGTH, allow_blank=True, trim_whitespace=False),
-        min_length=1,
-        max_length=MAX_WORDS,
-        help_text="The absolute path of a program, and its arguments. No shell reads them.",
-    )
-
-
-class HooksSerializer(StrictSerializer):
-    """Commands around a backup. What is left out is empty; `{}` removes them all."""
-
-    pre = CommandsField(required=False, max_length=MAX_COMMANDS)
-    post = CommandsField(required=False, max_length=MAX_COMMANDS)
-    timeout_s = serializers.IntegerField(
-        min_value=1,
-        max_value=MAX_TIMEOUT_S,
-        required=False,
-        help_text=f"Of each command; {DEFAULT_TIMEOUT_S} if unsaid.",
-    )
 
 
 class DatabaseSerializer(StrictSerializer):
@@ -246,28 +166,6 @@ class DatabaseSerializer(StrictSerializer):
         }
 
 
-class ScheduleQuestionSerializer(StrictSerializer):
-    """What a schedule would mean, before it is saved."""
-
-    schedule = ScheduleField(allow_null=True)
-    timezone = serializers.CharField(max_length=63, default="UTC")
-
-    def validate_schedule(self, schedule: Any) -> Any:
-        if fault := schedule_fault(schedule):
-            raise serializers.ValidationError(fault)
-        return site_policy().schedule if schedule == INHERIT else schedule
-
-    def validate_timezone(self, name: str) -> str:
-        if fault := timezone_fault(name):
-            raise serializers.ValidationError(fault)
-        return name
-
-
-class ScheduleAnswerSerializer(serializers.Serializer[Any]):
-    sentence = serializers.CharField(help_text="In plain English; empty for none.")
-    next_runs = serializers.ListField(child=serializers.DateTimeField())
-
-
 class CheckSerializer(serializers.Serializer[Any]):
     """The outcome of a connection check; `error`, `code` and `hint` are empty when `ok`."""
 
@@ -303,24 +201,6 @@ class DatabaseFilters(django_filters.FilterSet):
     class Meta:
         model = Database
         fields: ClassVar[list[str]] = []
-
-
-class ScheduleViewSet(RoleOfActions, viewsets.GenericViewSet[Database]):
-    """Schedules, before they are saved."""
-
-    queryset = Database.objects.none()
-    serializer_class = ScheduleQuestionSerializer
-    roles = {"preview": Role.VIEWER}
-
-    @extend_schema(request=ScheduleQuestionSerializer, responses=ScheduleAnswerSerializer)
-    @action(detail=False, methods=["post"])
-    def preview(self, request: Request) -> Response:
-        """A schedule in plain English, and its next five due times. Changes nothing."""
-        asked = self.get_serializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        schedule, zone = asked.validated_data["schedule"], asked.validated_data["timezone"]
-        due = next_runs(schedule, zone, after=timezone.now())
-        return Response(ScheduleAnswerSerializer({"sentence": sentence(schedule), "next_runs": due}).data)
 
 
 class DatabaseViewSet(

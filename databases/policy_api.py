@@ -5,7 +5,7 @@ from rest_framework import serializers, viewsets
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from databases.api import MAX_KEEP, ScheduleField
+from databases.api_fields import MAX_KEEP, ScheduleField
 from databases.models import Compression, Policy, Sensitivity
 from databases.schedule import crons, sentence
 from databases.selectors import site_policy

@@ -11,7 +11,7 @@ from backups.api.serializers import IdentitySerializer, RunSerializer
 from backups.models import Destination, Drill, DrillPlan, Pick
 from backups.selectors import drills_due
 from backups.services.assertions import MAX_ASSERTIONS, OPERATORS
-from databases.api import MAX_KEEP, ScheduleField
+from databases.api_fields import MAX_KEEP, ScheduleField
 from databases.models import Database
 from databases.schedule import schedule_fault, sentence
 from jobs.api import StrictSerializer

@@ -10,7 +10,7 @@ from rest_framework import serializers
 from backups.models import Backup
 from backups.retention import Verdict
 from backups.services.explain import explain_retention, limits_of
-from databases.api import KEEPS, MAX_KEEP
+from databases.api_fields import KEEPS, MAX_KEEP
 from databases.models import Database
 from databases.selectors import site_policy
 from jobs.api import StrictSerializer

@@ -16,7 +16,7 @@ from backups.api.drills import DrillViewSet
 from backups.api.runs import RestoreViewSet, VerificationViewSet
 from backupsite.api.idempotency import Idempotent
 from backupsite.api.keys import ApiKeyViewSet
-from databases.api import ScheduleViewSet
+from databases.schedule_api import ScheduleViewSet
 from exports.api.operators import ExportViewSet
 from exports.api.own import OwnExportViewSet
 from exports.api.sources import ExportSourceViewSet

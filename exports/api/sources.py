@@ -11,7 +11,8 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from databases.api import CheckSerializer, options_schema
+from databases.api import CheckSerializer
+from databases.api_fields import options_schema
 from exports.models import Source
 from exports.services.build_source import check_source
 from exports.services.save_source import delete_source, save_source

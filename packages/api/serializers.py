@@ -7,7 +7,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from backups.api.serializers import MAX_LINK_S
-from databases.api import MAX_KEEP, ScheduleField
+from databases.api_fields import MAX_KEEP, ScheduleField
 from databases.schedule import next_runs
 from jobs.api import JobSerializer, StrictSerializer
 from packages.models import Compression, OnMissing, Package, PackageCopy, PackageMember, PackagePolicy
