@@ -33,7 +33,7 @@ READ_AS = {"partial_update": "change", "update": "change", "destroy": "delete", 
 
 
 class AuditMiddleware:
-    """Every request that may change something, and every download: written when it was answered, however it ended."""
+    """Every request that may change something, and every download, however it ended: before the answer leaves."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
