@@ -9,10 +9,10 @@ from accounts.services.sessions import GATE, note_seen
 from backupsite.api.problems import MEDIA_TYPE, problem
 
 PAGES = {"password": "account-password", "factor": "account-factor"}
+ALWAYS = frozenset({"root", "favicon", "logout", "jsi18n", "set_language"})
 OPEN = {
-    "password": frozenset({"account-password", "logout", "jsi18n", "set_language"}),
-    "factor": frozenset({"account-factor", "account-factor-begin", "account-factor-confirm", "logout", "jsi18n"})
-    | {"set_language"},
+    "password": ALWAYS | {"account-password"},
+    "factor": ALWAYS | {"account-factor", "account-factor-begin", "account-factor-confirm"},
 }
 REFUSALS = {
     "password": ("password_change_required", "This password was set by somebody else: choose your own first."),

@@ -13,8 +13,8 @@ from backupsite.metrics import metrics
 from exports.api.page import JobsView, SessionView, SignOutView, exports_page
 
 urlpatterns = [
-    path("", RedirectView.as_view(url="/admin/")),
-    path("favicon.ico", RedirectView.as_view(url=lazy(static, str)("backupsite/favicon.svg"))),
+    path("", RedirectView.as_view(url="/admin/"), name="root"),
+    path("favicon.ico", RedirectView.as_view(url=lazy(static, str)("backupsite/favicon.svg")), name="favicon"),
     path("healthz", healthz, name="healthz"),
     path("readyz", readyz, name="readyz"),
     re_path(r"^(api/)?metrics/?$", metrics, name="metrics"),
