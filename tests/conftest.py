@@ -46,8 +46,12 @@ django.setup()  # a test module or conftest may import models at its top
 
 from django.conf import settings
 
-# Half a second of processor time for each password would be a fifth of the suite.
+# Half a second of processor time for each password would be a fifth of the suite, and so would a look at every static
+# file in each test that asks for a page. The sites that tests start do both as the product does.
 settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+settings.WHITENOISE_AUTOREFRESH = True
+
+from tests.tables import django_db_keepdb, django_db_modify_db_settings  # noqa: F401 - pytest looks for them here
 
 
 def _shared(kind: str) -> object:

@@ -13,9 +13,12 @@ QUICK = {"DJANGO_SETTINGS_MODULE": "tests.served"}
 
 def prepare(data: Path) -> None:
     """Puts empty tables into a data folder without any. The site makes everything else when it starts."""
-    database = data / "backupsite.sqlite3"
+    put_tables(data / "backupsite.sqlite3")
+
+
+def put_tables(database: Path) -> None:
     if not database.exists():
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         shutil.copy(_template(), database)
 
 
