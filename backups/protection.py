@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from django.db.models import OuterRef, Subquery
+from django.utils.translation import gettext
 
 from backups.models import Backup, Copy, DatabaseDestination, Destination
 from databases.models import Database
@@ -42,11 +43,16 @@ class Protection:
     def missing(self) -> list[str]:
         """What 3-2-1 asks for and is not there, in words; empty when all is."""
         if self.backup_id is None:
-            return ["a completed backup"]
+            return [gettext("a completed backup")]
+        copies = {"wanted": COPIES, "found": len(self.copies)}
+        media = {"wanted": MEDIA, "found": len(self.media)}
         wanted = (
-            (len(self.copies) >= COPIES, f"{COPIES} good copies of the backup (there are {len(self.copies)})"),
-            (len(self.media) >= MEDIA, f"{MEDIA} different media (there are {len(self.media)})"),
-            (self.off_site, "a copy off-site"),
+            (
+                len(self.copies) >= COPIES,
+                gettext("%(wanted)s good copies of the backup (there are %(found)s)") % copies,
+            ),
+            (len(self.media) >= MEDIA, gettext("%(wanted)s different media (there are %(found)s)") % media),
+            (self.off_site, gettext("a copy off-site")),
         )
         return [words for met, words in wanted if not met]
 
@@ -58,8 +64,8 @@ class Protection:
 def medium_of(destination: Destination) -> str:
     """What fails together: the disk of one host, or one S3 service."""
     if destination.kind == Destination.Kind.LOCAL:
-        return f"disk of {destination.queue}" if destination.queue else "disk"
-    return f"S3 at {urlsplit(destination.endpoint_url).netloc or 'AWS'}"
+        return gettext("disk of %(queue)s") % {"queue": destination.queue} if destination.queue else gettext("disk")
+    return gettext("S3 at %(store)s") % {"store": urlsplit(destination.endpoint_url).netloc or "AWS"}
 
 
 def protections(databases: Iterable[Database]) -> list[Protection]:

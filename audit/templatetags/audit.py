@@ -4,7 +4,6 @@ from django import template
 from django.utils.safestring import SafeString
 
 from audit.models import Entry
-from jobs.templatetags.backupsite import words
 from jobs.templatetags.parts import state_badge
 
 register = template.Library()
@@ -18,8 +17,8 @@ SHAPES = {
 
 @register.filter
 def action_words(entry: Entry) -> str:
-    """`database.back-up` as it is read: `database · back up`."""
-    return words(entry.action).replace("-", " ").replace(".", " · ")
+    """`database.back-up` as it is read: `database · back up`; the audit is English."""
+    return entry.action.replace("_", " ").replace("-", " ").replace(".", " · ")
 
 
 @register.filter

@@ -14,8 +14,9 @@ from backups.models import Drill, DrillOverdue, DrillPlan
 from backups.selectors import drills_due
 from backups.services.request_drill import request_drill
 from backups.services.save_drill_plan import save_drill_plan
+from databases.admin.sentences import told
 from databases.models import Database
-from databases.schedule import schedule_fault, sentence
+from databases.schedule import schedule_fault
 from jobs.admin.pages import PageAdmin, posted
 from jobs.errors import BackupError
 
@@ -33,7 +34,7 @@ class DrillPages(PageAdmin):
         plan = _plan_of(database)
         return {
             "drill_plan": plan,
-            "drill_sentence": "" if schedule_fault(plan.schedule) else sentence(plan.schedule),
+            "drill_sentence": "" if schedule_fault(plan.schedule) else told(plan.schedule),
             "drills_due": drills_due(plan, after=timezone.now(), count=1),
             "drills": Drill.objects.filter(database=database).defer("report")[:5],
             "drill_overdue": DrillOverdue.objects.filter(pk=database.pk).exists(),

@@ -8,7 +8,7 @@ from django.db.models import Count, Max, Min, Q, Sum
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import pgettext
+from django.utils.translation import gettext_noop, pgettext
 
 from backups.models import Copy, DatabaseDestination, Destination
 from backups.registry import others_stored
@@ -18,6 +18,22 @@ from jobs.templatetags.parts import state_badge
 HISTORY = timedelta(days=30)
 MOST = 20
 FULL = "destination_full"
+# What looks at destinations find, named for the translators as the filter `words` writes it.
+FAULTS = (
+    gettext_noop("destination bucket missing"),
+    gettext_noop("destination corrupts"),
+    gettext_noop("destination credentials"),
+    gettext_noop("destination deleted"),
+    gettext_noop("destination endpoint"),
+    gettext_noop("destination error"),
+    gettext_noop("destination full"),
+    gettext_noop("destination inconsistent"),
+    gettext_noop("destination marker foreign"),
+    gettext_noop("destination marker missing"),
+    gettext_noop("destination missing"),
+    gettext_noop("destination tls"),
+    gettext_noop("missing key"),
+)
 
 
 def state_of(destination: Destination) -> SafeString:

@@ -26,25 +26,25 @@ def told(preview: Preview, words: dict[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def _sentence(fate: Fate, count: int, words: dict[str, Any]) -> str:
-    item, items = PREFIXES if words["kind"] == "s3" else (words["item"], words["items"])
+    names = PREFIXES if words["kind"] == "s3" else (words["item"], words["items"])
     texts = {
-        Fate.REFUSED: ngettext("%(count)s %(item)s is there already.", "%(count)s %(items)s are there already.", count),
+        Fate.REFUSED: ngettext("%(count)s %(item)s is there already.", "%(count)s %(item)s are there already.", count),
         Fate.REMOVED: ngettext(
             "%(count)s %(item)s is removed: the backup does not hold it.",
-            "%(count)s %(items)s are removed: the backup does not hold them.",
+            "%(count)s %(item)s are removed: the backup does not hold them.",
             count,
         ),
         Fate.REPLACED: ngettext(
             "%(count)s %(item)s is removed and made again as the backup holds it.",
-            "%(count)s %(items)s are removed and made again as the backup holds them.",
+            "%(count)s %(item)s are removed and made again as the backup holds them.",
             count,
         ),
         Fate.MERGED: ngettext(
             "In %(count)s %(item)s what the backup holds is replaced; the rest stays.",
-            "In %(count)s %(items)s what the backup holds is replaced; the rest stays.",
+            "In %(count)s %(item)s what the backup holds is replaced; the rest stays.",
             count,
         ),
-        Fate.ADDED: ngettext("%(count)s %(item)s is added.", "%(count)s %(items)s are added.", count),
-        Fate.KEPT: ngettext("%(count)s %(item)s stays as it is.", "%(count)s %(items)s stay as they are.", count),
+        Fate.ADDED: ngettext("%(count)s %(item)s is added.", "%(count)s %(item)s are added.", count),
+        Fate.KEPT: ngettext("%(count)s %(item)s stays as it is.", "%(count)s %(item)s stay as they are.", count),
     }
-    return texts[fate] % {"count": intcomma(count), "item": item, "items": items}
+    return texts[fate] % {"count": intcomma(count), "item": names[count != 1]}

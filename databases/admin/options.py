@@ -3,12 +3,33 @@
 from typing import Any
 
 from django import forms
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext, gettext_lazy
 
 from databases.engines.option_fields import OptionField
 from jobs.admin.forms import LinesField, PairsField, SecretField, SecretPairsField
 
 LABELS = {
+    "collection": gettext_lazy("Collection"),
+    "method": gettext_lazy("Method"),
+    "headers": gettext_lazy("Headers"),
+    "token": gettext_lazy("Token"),
+    "pagination": gettext_lazy("Pagination"),
+    "include_collections": gettext_lazy("Include collections"),
+    "exclude_collections": gettext_lazy("Exclude collections"),
+    "format": gettext_lazy("Format"),
+    "include_tables": gettext_lazy("Include tables"),
+    "exclude_tables": gettext_lazy("Exclude tables"),
+    "schemas": gettext_lazy("Schemas"),
+    "counts": gettext_lazy("Counts"),
+    "bucket": gettext_lazy("Bucket"),
+    "prefix": gettext_lazy("Prefix"),
+    "region": gettext_lazy("Region"),
+    "access_key": gettext_lazy("Access key"),
+    "secret_key": gettext_lazy("Secret key"),
+    "addressing": gettext_lazy("Addressing"),
+    "include": gettext_lazy("Include"),
+    "exclude": gettext_lazy("Exclude"),
+    "path": gettext_lazy("Path"),
     "sslmode": gettext_lazy("TLS mode"),
     "sslrootcert": gettext_lazy("TLS authorities"),
     "sslcert": gettext_lazy("Client certificate"),
@@ -58,7 +79,8 @@ def option_label(name: str) -> Any:
 
 def option_field(option: OptionField, *, is_set: bool) -> forms.Field:
     """The form field of one engine option, by its type."""
-    shared: dict[str, Any] = {"label": option_label(option.name), "help_text": option.help}
+    said = gettext(option.help) if option.help else ""
+    shared: dict[str, Any] = {"label": option_label(option.name), "help_text": said}
     multiline = option.name in MULTILINE
     if option.secret and option.type == "dict":
         return SecretPairsField(is_set=is_set, **shared)

@@ -14,10 +14,19 @@ from databases.admin.connection import ConnectionPages
 from databases.admin.masking import can_mask, masking_page
 from databases.admin.options import option_label
 from databases.admin.policy import LABELS
+from databases.admin.sentences import told
 from databases.admin.words import words_of
 from databases.models import Database, Policy
-from databases.schedule import INHERIT, crons, next_runs, schedule_fault, sentence, timezone_fault
-from databases.selectors import address_of, masking_of, next_runs_of, retention_of, sentence_of, site_policy
+from databases.schedule import INHERIT, crons, next_runs, schedule_fault, timezone_fault
+from databases.selectors import (
+    address_of,
+    can_be_followed,
+    masking_of,
+    next_runs_of,
+    retention_of,
+    schedule_of,
+    site_policy,
+)
 from databases.services.check import check_database
 
 
@@ -41,7 +50,7 @@ class DatabasePages(ConnectionPages):
             "facts": _facts(obj),
             "secrets": [option_label(name.removeprefix("options.")) for name in obj.secret_names],
             "next_runs": next_runs_of(obj, policy, after=timezone.now()),
-            "sentence": sentence_of(obj, policy),
+            "sentence": told(schedule_of(obj, policy)) if can_be_followed(obj, policy) else "",
             "inherits": obj.schedule == INHERIT,
             "limits": _limits(obj, policy),
             "paused": policy.paused,
@@ -61,7 +70,7 @@ class DatabasePages(ConnectionPages):
         said: dict[str, Any] = {"fault": fault, "timezone": zone, "reader": timezone.get_current_timezone_name()}
         if not fault:
             due = next_runs(schedule, zone, after=timezone.now())
-            said |= {"sentence": sentence(schedule), "next_runs": [at.astimezone(ZoneInfo(zone)) for at in due]}
+            said |= {"sentence": told(schedule), "next_runs": [at.astimezone(ZoneInfo(zone)) for at in due]}
         with timezone.override(None if fault else ZoneInfo(zone)):
             return self.render(request, "databases/schedule_preview.html", **said)
 

@@ -12,9 +12,10 @@ from django.shortcuts import redirect
 from django.urls import URLPattern
 from django.utils.translation import gettext, gettext_lazy
 
+from databases.admin.sentences import told
 from databases.blackouts import DAYS
 from databases.models import Compression, Database, Policy, Sensitivity
-from databases.schedule import INHERIT, crons, sentence
+from databases.schedule import INHERIT, crons
 from databases.selectors import LIMITS, TIERS, site_policy
 from databases.services.save_policy import save_policy
 from jobs.admin.forms import LinesField, PageForm, Section
@@ -134,7 +135,7 @@ class PolicyAdmin(PageAdmin):
 
     def page_context(self, request: HttpRequest, obj: Policy) -> dict[str, Any]:
         return {
-            "sentence": sentence(obj.schedule),
+            "sentence": told(obj.schedule),
             "windows": [_line(window) for window in obj.blackouts],
             "limits": _with_users(obj),
             "proof": [{"label": label, "value": getattr(obj, name)} for name, label in PROOF.items()],

@@ -34,6 +34,35 @@ SAID = (
     _("The records of a microservice, read over HTTP as JSON."),
 )
 
+# So is what their drills compare, as the filter `words` writes it.
+COMPARED = (
+    _("collection"),
+    _("constraint"),
+    _("content"),
+    _("documents"),
+    _("extension"),
+    _("function"),
+    _("group"),
+    _("index"),
+    _("index valid"),
+    _("large objects"),
+    _("metadata"),
+    _("object"),
+    _("objects"),
+    _("option"),
+    _("policy"),
+    _("records"),
+    _("records digest"),
+    _("row hash"),
+    _("rows"),
+    _("schema"),
+    _("sequence"),
+    _("sequence value"),
+    _("table"),
+    _("trigger"),
+    _("view"),
+)
+
 
 def words_of(kind: str) -> dict[str, Any]:
     """In the reader's language. Raises BackupError(code="unknown_engine")."""

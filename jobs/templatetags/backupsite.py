@@ -45,8 +45,8 @@ def badge(status: str) -> SafeString:
 
 @register.filter
 def words(code: str) -> str:
-    """`row_hash` as it is read: `row hash`."""
-    return code.replace("_", " ")
+    """`row_hash` as it is read: `row hash`; in the reader's language where it is named for the translators."""
+    return gettext(code.replace("_", " ")) if code else ""
 
 
 @register.filter

@@ -12,8 +12,9 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from backups.models import Destination
+from databases.admin.sentences import told
 from databases.models import Database
-from databases.schedule import crons, next_runs, sentence
+from databases.schedule import crons, next_runs
 from jobs.admin.forms import LinesField, PageForm
 from jobs.admin.pages import PageAdmin, posted
 from packages.models import Compression, OnMissing, PackagePolicy, PackageSlot
@@ -85,7 +86,7 @@ class PackagePolicyAdmin(PageAdmin):
 
     def page_context(self, request: HttpRequest, obj: PackagePolicy) -> dict[str, Any]:
         return {
-            "sentence": sentence(obj.schedule),
+            "sentence": told(obj.schedule),
             "next_runs": next_runs(obj.schedule, obj.timezone, after=timezone.now()),
             "destination": obj.destination or Destination.objects.filter(is_default=True).first(),
             "packaged": Database.objects.filter(package=True).count(),

@@ -14,8 +14,12 @@ from babel.messages.pofile import read_po
 from django.conf import settings
 from django.utils.translation.template import templatize
 
+from backups.admin.destination_page import FAULTS
+from databases.admin.option_words import HELPS
+from databases.admin.options import LABELS
 from databases.admin.words import SAID
 from databases.engines import registry
+from databases.engines.option_fields import fields_of
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCALES = sorted(path.parent for path in (ROOT / "locale").glob("*/LC_MESSAGES/django.po"))
@@ -134,6 +138,20 @@ def test_what_engines_say_of_themselves_is_named_for_translators() -> None:
     for kind in registry.kinds():
         engine = registry.engine_class(kind)
         assert {engine.item, f"{engine.item}s", engine.unit, f"{engine.unit}s", engine.about} <= set(SAID), kind
+
+
+def test_so_is_what_they_say_of_their_options() -> None:
+    for kind in registry.kinds():
+        for option in fields_of(registry.engine_class(kind).Options):
+            assert option.name in LABELS, option.name
+            assert not option.help or option.help in HELPS, option.name
+
+
+def test_so_is_what_is_found_at_destinations() -> None:
+    found = re.compile(r"code=\"(destination_\w+)\"")
+    codes = {code for path in (ROOT / "backups").rglob("*.py") for code in found.findall(path.read_text())}
+    assert len(codes) > 5
+    assert {code.replace("_", " ") for code in codes} <= set(FAULTS)
 
 
 def test_placeholders_and_tags_are_those_of_the_source(folder: Path) -> None:

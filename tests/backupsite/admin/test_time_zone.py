@@ -116,7 +116,7 @@ def test_the_zone_ends_with_the_request() -> None:
 
 def test_one_may_choose_utc_and_choose_otherwise(log_in: LogIn) -> None:
     browser = reading_in(log_in("viewer"), "Asia/Kolkata")
-    assert "in this browser&#x27;s time zone, <span data-zone>Asia/Kolkata</span>" in text(
+    assert "in the browser&#x27;s time zone, <span data-zone>Asia/Kolkata</span>" in text(
         browser.get("/admin/account/")
     ).replace("'", "&#x27;")
     assert browser.get("/admin/account/times/").status_code == 405
