@@ -12,6 +12,7 @@ from backups.services import (
     ensure_copies,
     forget_copy_jobs,
     forget_slots,
+    left_uploads,
     look,
     overdue,
     prune,
@@ -43,6 +44,7 @@ def register() -> None:
     register_sweep_step("drill_slots", drill_schedule.ensure_drill_slots)
     register_sweep_step("drill_overdue", drill_overdue.tell_drill_overdue)
     register_sweep_step("remove_scratches", scratch.remove_left_scratches, slow=True)
+    register_sweep_step("left_uploads", left_uploads.abort_left_uploads, slow=True)
     register_sweep_step("copies", ensure_copies.ensure_copies)
     register_sweep_step("retain", retain.retain_due, slow=True)
     register_sweep_step("forget_old_slots", forget_slots.forget_old_slots, slow=True)

@@ -42,6 +42,7 @@ class Restore(Job):
     include = models.JSONField(default=list, blank=True)
     identity = EncryptedJSONField(null=True, editable=False)  # an age secret key; erased when the run ends
     report = models.JSONField(default=dict, blank=True)
+    uploads = models.JSONField(default=dict, editable=False)  # that it has open in its target: what the engine noted
 
     class Meta:
         verbose_name = _("restore")

@@ -22,6 +22,7 @@ from jobs.fields import unseal
 from jobs.lease import Lease
 from jobs.models import OPEN, Status
 from jobs.services.ring import ring
+from jobs.services.sweep import WORKER_LOST
 from notifications.models import Severity
 from notifications.services.record import record_event
 
@@ -137,6 +138,7 @@ def run_restore(restore: Restore, lease: Lease) -> dict[str, Any]:
         delete_extra=restore.delete_extra,
         leave_out=stored_places(),
         masking=_masks(restore, target),
+        note_uploads=lambda uploads: lease.own_rows.update(uploads=uploads),
     )
     chain = chain_of(backup)
     size = sum(part.original_size or 0 for part in chain)
@@ -171,7 +173,9 @@ def _masks(restore: Restore, target: Database) -> tuple[Mask, ...]:
 def ended(restore: Restore) -> None:
     if restore.status in OPEN:
         return
-    Restore.objects.filter(pk=restore.pk).update(identity=None)
+    # A worker that ends by itself has ended its uploads: only of one that was killed they are left.
+    left = restore.uploads if restore.error_code == WORKER_LOST.code or restore.status == Status.CANCELLED else {}
+    Restore.objects.filter(pk=restore.pk).update(identity=None, uploads=left)
     done = restore.status == Status.COMPLETED
     record_event(
         kind="restore.finished",

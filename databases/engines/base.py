@@ -169,7 +169,8 @@ class RestoreRequest:
     `include` names what to restore (empty: everything). `delete_extra` removes what the target holds and the backup
     does not, for engines that support it. `leave_out` are the site's own destinations: what is stored there is never
     overwritten or deleted. `masking` is done before anybody else can read what was restored; when it fails, the restore
-    fails and leaves nothing that could be read.
+    fails and leaves nothing that could be read. `note_uploads` is given what `abort_uploads` takes, each time that an
+    upload has begun: all that are open then.
     """
 
     guard: Guard
@@ -178,6 +179,7 @@ class RestoreRequest:
     delete_extra: bool = False
     leave_out: tuple[StoredPlace, ...] = ()
     masking: tuple[Mask, ...] = ()
+    note_uploads: Callable[[dict[str, str]], object] = dict  # forgets them
 
 
 @dataclass(frozen=True)
@@ -334,6 +336,9 @@ class Engine(ABC):
         Raises BackupError(code="no_scratch") where none can be made: no server was given and the engine has none.
         """
         raise _no_drills(cls)
+
+    def abort_uploads(self, uploads: Mapping[str, str]) -> None:  # noqa: B027  most have none
+        """Ends what a restore that was killed had noted by `note_uploads`; what is gone already is no error."""
 
     @classmethod
     def remove_scratch(cls, request: ScratchRequest) -> None:

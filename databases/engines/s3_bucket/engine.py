@@ -6,7 +6,7 @@ The registry imports this for every web process: what imports boto3 is imported 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from databases.engines.base import (
     CheckReport,
@@ -125,6 +125,14 @@ class S3BucketEngine(Engine):
         return restore.restore(
             self.options, chain, request, record=self.scratch_facts.record if self.scratch_facts else None
         )
+
+    def abort_uploads(self, uploads: Mapping[str, str]) -> None:
+        from databases.engines.s3_bucket.client import connected
+        from databases.engines.s3_bucket.put import abort_upload
+
+        with connected(self.options, connections=1) as client:
+            for upload_id, key in uploads.items():
+                abort_upload(client, self.options.bucket, unquote(key), upload_id)
 
     @classmethod
     @contextmanager

@@ -117,11 +117,15 @@ class Upload:
 
     def abort(self) -> None:
         """Removes every part; harmless when the upload is gone."""
-        try:
-            call(self._way.control.abort_multipart_upload, what=shown(self.key), UploadId=self.id, **self._where)
-        except BackupError as error:
-            if s3_code(error.__cause__) != "NoSuchUpload":
-                raise
+        abort_upload(self._way.control, self._way.bucket, self.key, self.id)
+
+
+def abort_upload(client: "S3Client", bucket: str, key: str, upload_id: str) -> None:
+    try:
+        call(client.abort_multipart_upload, what=shown(key), Bucket=bucket, Key=key, UploadId=upload_id)
+    except BackupError as error:
+        if s3_code(error.__cause__) != "NoSuchUpload":
+            raise
 
 
 def _carried(body: bytearray, stop: threading.Event) -> dict[str, Any]:

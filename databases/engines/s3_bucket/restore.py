@@ -45,7 +45,12 @@ def restore(
         connected(options, connections=options.parallel) as data,
         connected(options, connections=options.parallel) as control,
         writing(
-            data=data, control=control, bucket=options.bucket, parallel=options.parallel, guard=request.guard
+            data=data,
+            control=control,
+            bucket=options.bucket,
+            parallel=options.parallel,
+            guard=request.guard,
+            note=request.note_uploads,
         ) as writer,
         seen_keys() as seen,
     ):

@@ -6,6 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from databases.engines.base import Guard
 from databases.engines.s3_bucket.faults import shown
@@ -21,6 +22,7 @@ MOST_BYTES = 64 * MIB  # read from the stream and not yet stored; a large part m
 POLL_S = 0.2
 GRACE_S = 10.0
 Read = Callable[[memoryview], int]
+Note = Callable[[dict[str, str]], object]
 
 
 class Writer:
@@ -30,10 +32,10 @@ class Writer:
     that turns out void is never there, and a source that fails at its end never gave the bucket its last object.
     """
 
-    def __init__(self, way: Way, pool: ThreadPoolExecutor, guard: Guard) -> None:
+    def __init__(self, way: Way, pool: ThreadPoolExecutor, guard: Guard, note: Note) -> None:
         self.held_key: str | None = None
         self.written = 0
-        self._way, self._pool, self._guard = way, pool, guard
+        self._way, self._pool, self._guard, self._note = way, pool, guard, note
         self._appear: Callable[[], object] = _nothing
         self._forget: Callable[[], object] = _nothing
         self._running: set[Future[None]] = set()
@@ -114,6 +116,7 @@ class Writer:
         upload = Upload(self._way, key, size, arguments)
         self._uploads[upload.id] = upload
         self._guard.log(f"upload {upload.id} of {shown(key)} begun")
+        self._note({one.id: quote(one.key) for one in list(self._uploads.values())})  # a NUL is no text everywhere
         parts: list[Future[None]] = []
         left = size
         while left:
@@ -177,12 +180,14 @@ def _nothing() -> None:
 
 
 @contextmanager
-def writing(*, data: "S3Client", control: "S3Client", bucket: str, parallel: int, guard: Guard) -> Iterator[Writer]:
+def writing(
+    *, data: "S3Client", control: "S3Client", bucket: str, parallel: int, guard: Guard, note: Note
+) -> Iterator[Writer]:
     """Leaving it early ends the requests in flight, and every upload that is open."""
     stop = threading.Event()
     with _ending(stop, Sockets(data), Sockets(control)) as end, ExitStack() as stack:
         pool = ThreadPoolExecutor(parallel, thread_name_prefix="s3-put")
-        writer = Writer(Way(data, control, bucket, stop), pool, guard)
+        writer = Writer(Way(data, control, bucket, stop), pool, guard, note)
         stack.callback(guard.on_abort(end))
         try:
             yield writer
