@@ -178,17 +178,33 @@ def _standing(
     paused: Any,
     held: Any,
     failure: str | dict[str, Any] | None,
-    good: str | datetime | None,
-    proven: str | datetime | None,
-    *since: str | datetime | None,
+    good: Any,
+    proven: Any,
+    overdue: Any,
+    drill_overdue: Any,
+    muted: Any,
 ) -> Standing:
     backups = () if paused else _crons(site if own == INHERITS else own)
     drills = () if paused else _crons(drill)
     found = json.loads(failure) if isinstance(failure, str) else failure
-    states = bool(enabled), bool(built_in)
-    known = good and _time(good), proven and _time(proven)
-    amiss = [at and _time(at) for at in since] if any(since) else since
-    return Standing(pk, name, engine, *states, zone, backups, drills, bool(paused), *known, *amiss, bool(held), found)
+    return Standing(
+        pk=pk,
+        name=name,
+        engine=engine,
+        enabled=bool(enabled),
+        built_in=bool(built_in),
+        timezone=zone,
+        crons=backups,
+        drill_crons=drills,
+        paused=bool(paused),
+        good_at=good and _time(good),
+        proven_at=proven and _time(proven),
+        overdue_since=overdue and _time(overdue),
+        drill_overdue_since=drill_overdue and _time(drill_overdue),
+        muted_until=muted and _time(muted),
+        held=bool(held),
+        failure=found,
+    )
 
 
 def _time(at: str | datetime) -> datetime:
