@@ -74,7 +74,12 @@ def read_dashboard(*, role: Role) -> Dashboard:
     amount = stored(found)
     mine = [one for one in known if not one.built_in]
     return Dashboard(
-        verdict=verdict(known, paused=any(one.paused for one in known), health=chips),
+        verdict=verdict(
+            known,
+            paused=any(one.paused for one in known),
+            shut=sum(place.tone == "bad" for place in found),
+            health=chips,
+        ),
         health=chips,
         counts=_counts(known),
         recent=recent,

@@ -15,6 +15,7 @@ HISTORY = timedelta(days=30)
 LEAST = 3  # days of history that a forecast asks for
 FORESEEN = 5 * 365  # days; beyond them it is as good as never
 WEEK = timedelta(days=7)
+FULL = "destination_full"  # what the last look says where the reserve is touched, before nothing at all is free
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,10 @@ class Place:
     @property
     def forecast(self) -> str:
         """`full`, `soon` (within two weeks), `later`, `never`, `early` (to say) or `unknown` (no figure)."""
+        if self.free == 0 or self.destination.fault == FULL:
+            return "full"
         if self.free is None:
             return "unknown"
-        if self.free == 0:
-            return "full"
         if self.a_day is None:
             return "early"
         if self.full_on is None:

@@ -32,10 +32,11 @@ class Verdict:
         return {"good": "verified_user", "warn": "gpp_maybe", "bad": "gpp_bad"}[self.tone]
 
 
-def verdict(standings: Sequence[Standing], *, paused: bool, health: Sequence[Chip]) -> Verdict:
+def verdict(standings: Sequence[Standing], *, paused: bool, shut: int, health: Sequence[Chip]) -> Verdict:
+    """`shut` destinations are full or cannot be used."""
     enabled = [one for one in standings if one.enabled]
     bare = [one for one in enabled if one.unprotected]
-    reasons = [*_about_databases(enabled, paused=paused), *_about_the_site(health)]
+    reasons = [*_about_databases(enabled, paused=paused), *_about_destinations(shut), *_about_the_site(health)]
     if not enabled:
         return Verdict("bad", _("No database is protected: none is enabled."), reasons)
     if not bare:
@@ -87,6 +88,15 @@ def _about_databases(enabled: Sequence[Standing], *, paused: bool) -> list[Reaso
         text = _("schedules are paused: nothing is backed up by itself")
         told.append(Reason(text, reverse("admin:databases_policy_changelist"), "bad"))
     return told
+
+
+def _about_destinations(shut: int) -> list[Reason]:
+    if not shut:
+        return []
+    text = ngettext(
+        "%(count)s destination is full or cannot be used", "%(count)s destinations are full or cannot be used", shut
+    )
+    return [Reason(text % {"count": intcomma(shut)}, reverse("admin:backups_destination_changelist"), "bad")]
 
 
 def _about_the_site(health: Sequence[Chip]) -> list[Reason]:

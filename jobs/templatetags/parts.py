@@ -20,13 +20,14 @@ WIDTH, HEIGHT = 104, 24  # of a sparkline, in its own units
 CELL, GAP, TALL = 8, 2, 20  # of a strip: width of a day, space between two, height of a mark
 MARKS = (
     ("completed", _("completed")),
-    ("mixed", _("failed, then completed")),
+    ("mixed", _("failed and completed")),
     ("failed", _("failed")),
     ("missed", _("missed")),
     ("running", _("running")),
     ("none", _("nothing ran")),
 )
 WORDS = dict(MARKS)
+PROVEN = mark_safe('<path class="bks-day-proven" d="M4 0l2.5 2.5L4 5 1.5 2.5z"/>')
 
 
 @dataclass(frozen=True)
@@ -97,9 +98,12 @@ def _cell(day: Day, language: str) -> str:
 
 @register.simple_tag
 def strip_mark(name: str) -> SafeString:
-    """A mark of the strip's legend."""
-    drawn = _mark(Day(date.min, "none" if name == "proven" else name, name == "proven"))
-    return format_html('<svg viewBox="0 0 {} 28" aria-hidden="true">{}</svg>', CELL, drawn)
+    """A mark of the strip's legend, in the middle of its line: a strip has the one for proven above its days."""
+    if name == "proven":
+        top, drawn = -9.5, PROVEN
+    else:
+        top, drawn = 4, _mark(Day(date.min, name))
+    return format_html('<svg viewBox="0 {} {} 24" aria-hidden="true">{}</svg>', top, CELL, drawn)
 
 
 @register.inclusion_tag("backupsite/parts/legend.html")
@@ -118,8 +122,7 @@ def _mark(day: Day) -> SafeString:
         "running": '<path class="bks-day-running" d="M0 26v-6l8-4v10zM0 16v-6l8-4v6z"/>',
         "none": '<rect class="bks-day-none" x="2" y="23" width="4" height="3" rx="1.5"/>',
     }[day.state]
-    proven = '<path class="bks-day-proven" d="M4 0l2.5 2.5L4 5 1.5 2.5z"/>' if day.proven else ""
-    return mark_safe(drawn + proven)
+    return mark_safe(drawn + PROVEN if day.proven else drawn)
 
 
 def _words(day: Day) -> str:

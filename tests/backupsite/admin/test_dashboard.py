@@ -345,6 +345,18 @@ def test_a_destination_says_when_it_will_be_full(log_in: LogIn, fleet: dict[str,
     assert place.forecast == "later"
 
 
+@pytest.mark.parametrize("trouble", [{"free_bytes": 0}, {"fault": "destination_full"}, {"fault": "unreachable"}])
+def test_a_destination_that_takes_nothing_is_in_the_verdict(
+    log_in: LogIn, fleet: dict[str, Database], disk: Destination, trouble: dict[str, Any]
+) -> None:
+    browser, words = log_in("viewer"), "1 destination is full or cannot be used"
+    assert words not in text_of(browser.get("/admin/"))
+    Destination.objects.update(**trouble)
+    answer = browser.get("/admin/")
+    assert words in text_of(answer)
+    assert answer.context["dashboard"].verdict.tone == "bad"
+
+
 @pytest.mark.parametrize(
     ("free", "amounts", "forecast"),
     [
