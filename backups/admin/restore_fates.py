@@ -21,8 +21,9 @@ PREFIXES = (_("prefix"), _("prefixes"))  # of a bucket a preview counts them, an
 
 
 def told(preview: Preview, words: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """Tone, symbol and a sentence for each fate that something has, the worst first."""
-    return [(*FATES[fate][:2], _sentence(fate, count, words)) for fate, count in preview.tally.items()]
+    """Tone, symbol and a sentence for each fate that something has, the worst first; of a refusal what causes it."""
+    told_of = {fate: count for fate, count in preview.tally.items() if not preview.is_refused or fate == Fate.REFUSED}
+    return [(*FATES[fate][:2], _sentence(fate, count, words)) for fate, count in told_of.items()]
 
 
 def _sentence(fate: Fate, count: int, words: dict[str, Any]) -> str:

@@ -149,6 +149,9 @@ class TestPreview:
         sent = {"target": "target", "drop_existing": "on"}
         page = text(browser.post(url(backup, "preview-restore"), sent))
         assert "public.own" in page and "removed" in page and "<html" not in page
+        assert "1 table is removed: the backup does not hold it." in page and "1 table is added." in page
+        refused = text(browser.post(url(backup, "preview-restore"), {"target": "target"}))
+        assert "2 tables are there already." in refused and "is added" not in refused
         save_database(database=target, values={"port": 1}, create=False)
         page = text(browser.post(url(backup, "preview-restore"), sent))
         assert "did not say what it holds" in page
