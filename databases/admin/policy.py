@@ -135,6 +135,7 @@ class PolicyAdmin(PageAdmin):
 
     def page_context(self, request: HttpRequest, obj: Policy) -> dict[str, Any]:
         return {
+            "title": gettext("Policy"),
             "sentence": told(obj.schedule),
             "windows": [_line(window) for window in obj.blackouts],
             "limits": _with_users(obj),

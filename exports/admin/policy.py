@@ -88,6 +88,7 @@ class ExportPolicyAdmin(PageAdmin):
 
     def page_context(self, request: HttpRequest, obj: ExportPolicy) -> dict[str, Any]:
         return {
+            "title": _("Policy of exports"),
             "destination": obj.destination or Destination.objects.filter(is_default=True).first(),
             "sources": enabled_sources().count(),
             "no_address": lacks_address(),

@@ -31,11 +31,13 @@ class MuteForm(PageForm):
         (_("How long"), "", ("until", "reason")),
     )
 
-    scope = forms.ChoiceField(choices=Mute.Scope.choices)
+    scope = forms.ChoiceField(choices=Mute.Scope.choices, label=_("Scope"))
     database_id = forms.ChoiceField(required=False, label=_("Database"))
-    kinds = LinesField(help_text=_("For the scope “some kinds”: one a line, such as backup.overdue or drill.*"))
-    until = MomentField(help_text=in_zone(_("In %(zone)s.")))
-    reason = forms.CharField(required=False, max_length=300)
+    kinds = LinesField(
+        label=_("Kinds"), help_text=_("For the scope “some kinds”: one a line, such as backup.overdue or drill.*")
+    )
+    until = MomentField(label=_("Until"), help_text=in_zone(_("In %(zone)s.")))
+    reason = forms.CharField(required=False, max_length=300, label=_("Reason"))
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -29,13 +29,15 @@ class RuleForm(PageForm):
         (_("To whom"), "", ("channel", "group_s")),
     )
 
-    kinds = LinesField(help_text=_("One a line; backup.* is the whole family, * is everything."))
+    kinds = LinesField(label=_("Kinds"), help_text=_("One a line; backup.* is the whole family, * is everything."))
     min_severity = forms.ChoiceField(
         choices=Severity.choices,
         label=_("From this severity"),
         help_text=_("Good news that ends something bad always goes out."),
     )
-    databases = forms.MultipleChoiceField(required=False, help_text=_("None chosen: all of them."))
+    databases = forms.MultipleChoiceField(
+        required=False, label=_("Databases"), help_text=_("None chosen: all of them.")
+    )
     group_s = forms.IntegerField(
         min_value=0,
         max_value=86400,

@@ -86,6 +86,7 @@ class PackagePolicyAdmin(PageAdmin):
 
     def page_context(self, request: HttpRequest, obj: PackagePolicy) -> dict[str, Any]:
         return {
+            "title": _("Policy of packages"),
             "sentence": told(obj.schedule),
             "next_runs": next_runs(obj.schedule, obj.timezone, after=timezone.now()),
             "destination": obj.destination or Destination.objects.filter(is_default=True).first(),

@@ -12,6 +12,7 @@ from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_python
 from babel.messages.pofile import read_po
 from django.conf import settings
+from django.urls import get_resolver
 from django.utils.translation.template import templatize
 
 from backups.admin.destination_page import FAULTS
@@ -20,6 +21,7 @@ from databases.admin.options import LABELS
 from databases.admin.words import SAID
 from databases.engines import registry
 from databases.engines.option_fields import fields_of
+from jobs.admin.forms import PageForm
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCALES = sorted(path.parent for path in (ROOT / "locale").glob("*/LC_MESSAGES/django.po"))
@@ -145,6 +147,16 @@ def test_so_is_what_they_say_of_their_options() -> None:
         for option in fields_of(registry.engine_class(kind).Options):
             assert option.name in LABELS, option.name
             assert not option.help or option.help in HELPS, option.name
+
+
+def test_every_field_of_a_form_has_a_name_for_translators() -> None:
+    assert get_resolver().url_patterns  # what the site serves is imported with them
+    forms = [PageForm]
+    for form in forms:
+        forms += form.__subclasses__()
+    fields = [(form.__name__, name, field) for form in forms for name, field in form.base_fields.items()]
+    assert len(fields) > 50
+    assert [(form, name) for form, name, field in fields if field.label is None] == []
 
 
 def test_so_is_what_is_found_at_destinations() -> None:
