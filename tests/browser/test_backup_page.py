@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from demo.site import Site
+from tests.browser.looks import amiss, tab_to
 from tests.gate import gate
 from tests.servers.postgres import PostgresServer
 
@@ -43,8 +44,19 @@ def back_up(page: Page) -> None:
     expect(page).to_have_url(re.compile(r"/admin/backups/backup/bkp_"))
 
 
+def press(page: Page, name: str) -> None:
+    """A button that is reached by keyboard."""
+    tab_to(page, page.get_by_role("button", name=name, exact=True))
+    page.keyboard.press("Enter")
+
+
 def ended(page: Page, status: str = "completed") -> None:
     expect(page.locator(f".bks-head .bks-{status}")).to_be_visible(timeout=PATIENCE)
+
+
+def shown_bytes(text: str) -> float:
+    number, unit = text.split()[:2]
+    return float(number.replace(",", "")) * 1024.0 ** ("B", "KiB", "MiB", "GiB").index(unit)
 
 
 def moved(page: Page) -> str:
@@ -68,6 +80,7 @@ def test_progress_moves_nothing_else_does_and_cancel_stops_it(
         before = moved(page)
         slow.down = 6 * MIB
         expect(first).not_to_have_text(before, timeout=PATIENCE)
+        assert shown_bytes(first.inner_text()) > shown_bytes(before)
         assert page.locator("h1[data-mark='the same']").count() == 1, "only the figures are sent"
         assert page.locator("#job-log li").count() >= lines
         page.click(".bks-actions >> text=Cancel")
@@ -107,23 +120,34 @@ def test_the_way_through_a_restore(
     postgres18.psql("CREATE TABLE orders AS SELECT 1 AS id; CREATE TABLE own AS SELECT 2 AS id", target)
     add(page, site, postgres18, target, "Copy")
     page.goto(backup)
+    assert amiss(page) == []
     page.click(".bks-actions >> text=Restore")
-    page.check("input[value=copy]")
-    page.click("button:has-text('Next')")
+    assert amiss(page) == []
+    tab_to(page, page.locator("[name=target]").first)  # from here on by keyboard
+    while not page.is_checked("input[value=copy]"):
+        page.keyboard.press("ArrowDown")
+    press(page, "Next")
     expect(page.locator(".bks-names")).to_contain_text("public.orders")
-    page.click("button:has-text('Next')")
+    assert amiss(page) == []
+    press(page, "Next")
     expect(page.locator("#preview")).to_contain_text("The restore would be refused", timeout=PATIENCE)
-    page.click("button:has-text('Back')")
-    page.check("[name=drop_existing]")
-    page.click("button:has-text('Next')")
+    expect(page.locator("#preview")).to_contain_text("2 tables are there already.")
+    press(page, "Back")
+    tab_to(page, page.locator("[name=drop_existing]"))
+    page.keyboard.press("Space")
+    press(page, "Next")
     expect(page.locator("#preview tr", has_text="public.own")).to_contain_text("removed", timeout=PATIENCE)
     expect(page.locator("#preview tr", has_text="public.orders")).to_contain_text("replaced")
+    expect(page.locator("#preview")).to_contain_text("1 table is removed: the backup does not hold it.")
+    assert amiss(page) == []
     assert "?" not in page.url
-    page.fill("[name=confirm]", "cop")
-    page.click("button.bks-danger")
-    expect(page.get_by_role("alert").first).to_contain_text("Nothing was started")
-    page.fill("[name=confirm]", "copy")
-    page.click("button.bks-danger")
+    for typed in ("cop", "copy"):
+        tab_to(page, page.locator("[name=confirm]"))
+        page.keyboard.press("Control+a")
+        page.keyboard.type(typed)
+        press(page, "Restore")
+        if typed == "cop":
+            expect(page.get_by_role("alert").first).to_contain_text("Nothing was started")
     expect(page).to_have_url(re.compile(r"/admin/backups/restore/"))
     ended(page)
     assert postgres18.psql(SUM, target) == postgres18.psql(SUM, source)
@@ -154,6 +178,9 @@ def test_the_copied_commands_and_the_package_open_with_stock_tools(
     with page.expect_download() as download:
         page.click("text=Download")
     download.value.save_as(tmp_path / download.value.suggested_filename)
+    archive = tmp_path / download.value.suggested_filename
+    tested = subprocess.run(["unzip", "-t", str(archive)], check=True, capture_output=True, text=True).stdout
+    assert "No errors detected" in tested and "index.json" in tested and "RESTORE.txt" in tested
     commands = page.locator(".bks-code pre").inner_text().replace("less ", "cat ")
     said = subprocess.run(["bash", "-ec", commands], check=True, cwd=tmp_path, capture_output=True, text=True)
     assert "inflating" in said.stdout or "extracting" in said.stdout

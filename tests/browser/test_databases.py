@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from demo.site import Site
-from tests.browser.looks import THEMES, WIDTHS, faults_of, look, too_wide
+from tests.browser.looks import LOOKS, faults_of, look, too_wide
 from tests.live import until
 from tests.servers.postgres import PostgresServer
 
@@ -100,16 +101,16 @@ def test_destinations_are_put_in_order(page: Page, site: Site, source: str) -> N
     ]
 
 
-@pytest.mark.parametrize(("theme", "width"), zip(THEMES, WIDTHS, strict=True))
-def test_every_page_can_be_read_light_and_wide_dark_and_narrow(page: Page, site: Site, theme: str, width: int) -> None:
+@pytest.mark.parametrize(("theme", "width"), LOOKS)
+def test_every_page_can_be_read_light_and_wide_dark_and_narrow(
+    chromium: Browser, site: Site, state: Any, theme: str, width: int
+) -> None:
     client = site.login()
     body = {"id": "looked", "name": "Looked at", "engine": "postgres", "host": "h", "username": "u"}
     if client.get("/api/databases?search=looked")["count"] == 0:
         client.post("/api/databases", {**body, "database_name": "d", "schedule": "0 3 * * *"})
     tabs = [f"{LIST}looked/{tab}/" for tab in ("change", "backups", "drills", "schedule", "changes", "edit", "clone")]
-    chromium = page.context.browser
-    assert chromium is not None
-    with look(chromium, theme=theme, width=width, state=page.context.storage_state()) as window:
+    with look(chromium, theme=theme, width=width, state=state) as window:
         window.set_default_timeout(PATIENCE)
         found = {}
         for address in (LIST, f"{LIST}add/", f"{LIST}add/?engine=s3", *tabs):

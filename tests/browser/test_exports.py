@@ -9,26 +9,14 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from demo.site import Site, running_site
+from demo.site import Site
 from exports.nostr.event import event_id, parse_event
-from tests.browser.looks import THEMES, WIDTHS, faults_of, look, too_wide
-from tests.browser.site import browser
+from tests.browser.looks import LOOKS, faults_of, look, too_wide
 from tests.exports.events import Author
-from tests.servers.postgres import PostgresServer
-from tests.servers.process import free_port
 from tests.servers.records import RecordsServer, start_records
 
 pytestmark = pytest.mark.browser
 
-CONFIG = """
-storage: {{type: local, path: {disk}}}
-exports:
-  sources:
-    - id: posts
-      kind: http
-      name: The posts
-      options: {{url: "{service}/list/{{collection}}-{{pubkey}}", collection: "posts, drafts"}}
-"""
 SIGNER = "window.nostr = {getPublicKey: async () => window.publicKey(), signEvent: (event) => window.sign(event)}"
 
 
@@ -38,23 +26,16 @@ def service() -> Iterator[RecordsServer]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def site(
-    tmp_path_factory: pytest.TempPathFactory, postgres18: PostgresServer, service: RecordsServer
-) -> Iterator[Site]:
-    folder, port = tmp_path_factory.mktemp("site"), free_port()
-    (folder / "disk").mkdir()
-    config = folder / "config.yaml"
-    config.write_text(CONFIG.format(disk=folder / "disk", service=service.url))
-    env = {"BACKUPSITE_CONFIG": str(config), "BACKUPSITE_PUBLIC_URL": f"http://127.0.0.1:{port}"}
-    with running_site(folder, pg_bin_dir=postgres18.bin_dir, port=port, env=env) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser() as opened:
-        yield opened
+@pytest.fixture(scope="module", autouse=True)
+def source(site: Site, service: RecordsServer) -> Iterator[None]:
+    """Where users of the shared site have their posts while these tests run."""
+    client, options = (
+        site.login(),
+        {"url": f"{service.url}/list/{{collection}}-{{pubkey}}", "collection": "posts, drafts"},
+    )
+    client.post("/api/export-sources", {"id": "posts", "kind": "http", "name": "The posts", "options": options})
+    yield
+    client.call("DELETE", "/api/export-sources/posts")
 
 
 @pytest.fixture
@@ -139,8 +120,7 @@ def test_a_user_deletes_an_export_and_signs_out(opened: Callable[..., Page], sit
     expect(page.get_by_role("button", name="Sign in with Nostr")).to_be_visible()
 
 
-@pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize(("theme", "width"), LOOKS)
 def test_the_page_is_for_everybody(chromium: Browser, site: Site, author: Author, theme: str, width: int) -> None:
     with look(chromium, theme=theme, width=width) as page:
         page.goto(f"{site.url}/exports/")

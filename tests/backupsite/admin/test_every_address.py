@@ -81,7 +81,7 @@ def test_a_viewer_does_nothing_by_post(log_in: LogIn, rows: dict[str, str]) -> N
 
 
 def test_a_viewer_is_shown_nothing_that_a_viewer_may_not(log_in: LogIn, rows: dict[str, str]) -> None:
-    browser, asked = log_in("viewer"), {}
+    browser, asked = log_in("viewer"), dict[str, str]()
     pages = [address for address in every_address(rows) if not address.startswith(OWN)]
     shown = 0
     for address in pages:
