@@ -14,8 +14,8 @@ from benchmarks.section import DASHBOARD, put_section
 
 LIMIT_S, QUERIES = 0.15, 12
 WORDS = {
-    "page": "the first page, CPU time of the fastest of 20",
-    "median": "the first page, CPU time, median of 20",
+    "page": "the first page, CPU time of the fastest of 100",
+    "median": "the first page, CPU time, median of 100",
     "poll": "what is polled while something runs",
     "list": "the list behind a figure: Databases that are not protected",
     "count": "counting what lies at the destinations, once a minute, by the sweeper",

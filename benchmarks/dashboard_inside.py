@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-REPEATS = 20
+REPEATS = 100
 SCHEDULES = 240  # different ones, so that remembered due times are not all alike
 
 
