@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from boto3.session import Session
 from botocore.config import Config
 from django.utils.http import content_disposition_header
 from storages.backends.s3 import S3Storage
@@ -32,6 +33,7 @@ from backups.storage.s3_calls import call, s3_code
 from backups.storage.s3_lock import Lock, held_until, newest_version, remove_versions, require_lock, stored_as
 from backups.storage.s3_put import Target, put
 from backups.storage.s3_read import open_ranges
+from jobs.boto_sessions import new_session
 from jobs.errors import BackupError
 
 if TYPE_CHECKING:
@@ -101,6 +103,9 @@ class S3BackupStorage(ObjectStorage, S3Storage):  # type: ignore[misc]
             verify=_ca_file(self, ca) if ca else None,
             client_config=_client_config(addressing, tls=not endpoint_url.startswith("http://")),
         )
+
+    def _create_session(self) -> Session:
+        return Session(botocore_session=new_session(self.access_key or "", self.secret_key or ""))
 
     @property
     def client(self) -> "S3Client":

@@ -10,15 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import boto3
-import botocore.session
 from botocore import exceptions as boto
 from botocore.config import Config
 from botocore.httpsession import get_cert_path
-from botocore.loaders import create_loader
 from urllib3.exceptions import HTTPError
 
 from databases.engines.s3_bucket.faults import NO_ROLE, translate
 from databases.engines.s3_bucket.options import S3Options
+from jobs.boto_sessions import new_session
 from jobs.errors import BackupError
 
 if TYPE_CHECKING:
@@ -29,9 +28,6 @@ T = TypeVar("T")
 PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0)
 TOOL_VERSION = f"boto3 {boto3.__version__}"
 CONNECT_S, READ_S = 10, 60
-
-_LOADER = create_loader()  # S3's description is read once, not for every client: a tenth of a second each
-
 AGAIN = ("unreachable", "busy", "store_error")
 
 
@@ -59,10 +55,7 @@ def opened(options: S3Options, *, connections: int = 1) -> Iterator[Session]:
     """As `connected`, with what is needed to sign requests without the client."""
     with _ca_file(options.ca) as verify:
         try:
-            core = botocore.session.get_session()
-            core.register_component("data_loader", _LOADER)
-            if options.access_key:
-                core.set_credentials(options.access_key, options.secret_key)
+            core = new_session(options.access_key, options.secret_key)
             client: S3Client = boto3.session.Session(botocore_session=core).client(
                 "s3",
                 endpoint_url=options.endpoint_url or None,
