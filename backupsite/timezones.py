@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from datetime import UTC, tzinfo
-from functools import cache
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from django.http import HttpRequest, HttpResponseBase
 from django.utils import timezone
 
 from backupsite.languages import is_page
+from jobs.timezones import known_timezones
 
 BROWSERS = "backupsite_timezone"  # set by static/backupsite/times.js
 CHOSEN = "backupsite_times"  # set on the page of one's account: UTC, whatever the browser says
@@ -29,16 +29,10 @@ class TimeZoneMiddleware:
 def zone_of(request: HttpRequest) -> tzinfo:
     """UTC before the browser has said its own, and when it says what is none."""
     name = request.COOKIES.get(BROWSERS, "")
-    if wants_utc(request) or name not in _known():
+    if wants_utc(request) or name not in known_timezones():
         return UTC
     return ZoneInfo(name)
 
 
 def wants_utc(request: HttpRequest) -> bool:
     return request.COOKIES.get(CHOSEN) == ALWAYS_UTC
-
-
-@cache
-def _known() -> frozenset[str]:
-    """Looked up once: it reads folders."""
-    return frozenset(available_timezones())

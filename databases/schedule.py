@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from functools import cache, lru_cache
+from functools import lru_cache
 from heapq import merge
 from itertools import groupby, islice, takewhile
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
+
+from jobs.timezones import known_timezones
 
 INHERIT = "inherit"
 SECOND = timedelta(seconds=1)
@@ -59,12 +61,6 @@ def schedule_fault(schedule: object) -> str | None:
         except StopIteration:
             return f"{expression!r} never comes true."
     return None
-
-
-@cache
-def known_timezones() -> frozenset[str]:
-    """Each reading of them takes some 20 ms."""
-    return frozenset(available_timezones())
 
 
 def timezone_fault(name: object) -> str | None:

@@ -14,6 +14,8 @@ from django.utils.functional import lazy
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from jobs.timezones import known_timezones
+
 TYPED = "%Y-%m-%dT%H:%M"
 
 
@@ -65,15 +67,9 @@ def _at(value: Any) -> datetime | None:
         return None
 
 
-def _zone(name: Any) -> ZoneInfo | None:
-    try:
-        return ZoneInfo(name) if isinstance(name, str) and name else None
-    except (
-        KeyError,
-        ValueError,
-        OSError,
-    ):  # what somebody made up may be no name, a path out of the folder or a folder
-        return None
+def _zone(name: str | None) -> ZoneInfo | None:
+    """None for what somebody made up."""
+    return ZoneInfo(name) if name in known_timezones() else None
 
 
 def _in_zone(text: Any) -> str:

@@ -10,6 +10,7 @@ import pytest
 from django.utils import timezone
 
 from backups.models import Restore
+from backups.services import left_uploads
 from backups.services.left_uploads import abort_left_uploads
 from jobs.models import LogLine, Status
 from jobs.registry import kind_of, sweep_steps
@@ -70,6 +71,20 @@ def test_a_target_that_does_not_answer_is_asked_again_for_a_week(s3: S3Server, s
     assert (abort_left_uploads(), uploads_of(s3, s3_bucket)) == (0, [KEY])
     Restore.objects.update(finished_at=timezone.now() - timedelta(days=6))
     assert (abort_left_uploads(), uploads_of(s3, s3_bucket)) == (1, [])
+
+
+def test_a_target_that_takes_the_whole_round_holds_up_no_other(
+    s3: S3Server, s3_bucket: str, lost: Restore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(left_uploads, "ROUND_S", -1.0)  # each does
+    silent = register_bucket(s3, "no-such-bucket")
+    ended = {"status": Status.FAILED, "uploads": {"x": "y"}}
+    for minutes in (-1, 1):  # whichever order there were, one is before it
+        at = timezone.now() + timedelta(minutes=minutes)
+        row = Restore.objects.create(backup_label="bkp_x", target=silent, finished_at=at, **ended)
+        Restore.objects.filter(pk=row.pk).update(created_at=at)
+    assert any(abort_left_uploads() for _ in range(100))
+    assert uploads_of(s3, s3_bucket) == []
 
 
 @pytest.mark.parametrize(
