@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
+from accounts.selectors import gate_of
 from accounts.services.passwords import demand_change
 from accounts.services.sessions import end_sessions
 from jobs.roles import Role, role_of
@@ -38,7 +39,7 @@ def save_user(*, user: User, values: Mapping[str, Any]) -> User:
         user.save()
         user.groups.set([Group.objects.get(name=values["role"])])
         user.__dict__.pop("_backupsite_role", None)  # what was looked up before
-        if password or not user.is_active:
+        if password or not user.is_active or (before != values["role"] and gate_of(user)):
             end_sessions(user=user)
         if password and values.get("must_change_password"):
             demand_change(user=user)

@@ -98,6 +98,8 @@ def _locked(user: Any) -> Account | None:
 
 
 def _use_step(account: Account, code: str) -> bool:
+    if not code.isascii():  # other scripts have digits too, and compare_digest takes none of them
+        return False
     totp = pyotp.TOTP(str(unseal(account.totp_secret)))
     now = int(time.time()) // STEP_S
     for step in range(now - STEPS_EITHER_WAY, now + STEPS_EITHER_WAY + 1):

@@ -49,14 +49,20 @@ def _link(provider: Provider, claims: dict[str, Any], role: str) -> Any:
     email = claims.get("email")
     if claims.get("email_verified") is not True or not isinstance(email, str) or "@" not in email:
         raise _refused("The provider does not vouch for your e-mail address.")
-    users = list(get_user_model().objects.select_for_update().filter(email__iexact=email)[:2])
-    if len(users) == 2 or (users and Identity.objects.filter(user=users[0]).exists()):
+    found = get_user_model().objects.select_for_update().filter(email__iexact=email)
+    users = [user for user in found if is_same_address(user.email, email)]
+    if len(users) > 1 or (users and Identity.objects.filter(user=users[0]).exists()):
         raise _refused("Your e-mail address belongs to another user here.")
     if not users and not provider.create_users:
         raise _refused("There is no user with your e-mail address here: ask an admin to add you.")
     user = users[0] if users else _new_user(claims, email, role or "viewer")
     Identity.objects.create(issuer=provider.issuer, subject=_subject(claims), user=user)
     return user
+
+
+def is_same_address(known: str, said: str) -> bool:
+    """Databases take more letters for each other than are: PostgreSQL may have `ı` and `i` as one in upper case."""
+    return known == said or (known.isascii() and said.isascii() and known.lower() == said.lower())
 
 
 def _new_user(claims: dict[str, Any], email: str, role: str) -> Any:

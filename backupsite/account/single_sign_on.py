@@ -9,6 +9,7 @@ from django.contrib.auth import login
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_POST, require_safe
@@ -21,8 +22,10 @@ from audit.services.record import record
 from backupsite.account.login import BACKEND, safe_next
 from backupsite.account.provider import authorize, claims_of
 from backupsite.account.provider_users import user_of
+from backupsite.api.services.login import address_limit
 from backupsite.single_sign_on import Provider
 from jobs.errors import BackupError
+from jobs.services.quota import give_back, take
 
 NEXT = "signing_in_next"
 
@@ -43,7 +46,11 @@ def begin(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def come_back(request: HttpRequest) -> HttpResponse:
-    provider = _provider()
+    """Counted as tries with a password are, else anybody could fill the audit with answers that prove nothing."""
+    provider, limit = _provider(), address_limit(client_address(request))
+    if take([limit]).wait is not None:
+        messages.error(request, _("Too many attempts: try again in a few minutes."))
+        return redirect("admin:login")
     with drafting() as draft:
         try:
             user = user_of(provider=provider, claims=claims_of(provider, request))
@@ -54,6 +61,7 @@ def come_back(request: HttpRequest) -> HttpResponse:
         request.signed_in_via = Session.Via.OIDC  # type: ignore[attr-defined]  # the session's row says so
         wanted = request.session.pop(NEXT, "") or reverse("admin:index")
         login(request, user, backend=BACKEND)
+        give_back([limit])
         _audit(request, draft, outcome=Entry.Outcome.DONE)
     return redirect(wanted)
 

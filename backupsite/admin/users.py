@@ -135,8 +135,8 @@ class UserAdmin(PageAdmin):
         }
 
     def _page(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        user = self.object_or_404(request, object_id)
         self.refuse_unless(self.has_view_permission(request))
+        user = self.object_or_404(request, object_id)
         return self.render(request, self.page_template, object=user, **self.page_context(request, user))
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
@@ -171,7 +171,9 @@ class UserAdmin(PageAdmin):
 
     def end_session(self, request: HttpRequest, user: User) -> HttpResponse:
         number = request.POST.get("session", "")
-        end_session(session=get_object_or_404(Session, pk=int(number) if number.isdigit() else 0, user_id=user.pk))
+        end_session(
+            session=get_object_or_404(Session, pk=int(number[:18]) if number.isdecimal() else 0, user_id=user.pk)
+        )
         messages.success(request, gettext("That browser is logged out."))
         return redirect(self.address(user))
 

@@ -98,12 +98,17 @@ class PasswordView(_OpenView):
 class RefreshView(_OpenView):
     @extend_schema(request=RefreshSerializer, responses=AccessSerializer, auth=[], operation_id="token_refresh")
     def post(self, request: Request) -> Response:
-        """A new access token. A refresh token ends when it is revoked, or its user's password changes."""
+        """A new access token. A refresh token ends when it is revoked, or its user's password changes.
+
+        403 `second_factor_required`: the user's role has come to need one since.
+        """
         refresh = _refresh_token(self.read(request, RefreshSerializer)["refresh"])
         user = get_user_model().objects.filter(pk=str(refresh.payload.get(api_settings.USER_ID_CLAIM))).first()
         known = refresh.payload.get(api_settings.REVOKE_TOKEN_CLAIM)
         if user is None or not user.is_active or known != get_md5_hash_password(user.password):
             raise InvalidToken("The refresh token is no longer valid.")
+        if gate := gate_of(user):
+            raise _refusal(gate)
         return Response({"access": str(refresh.access_token)}, headers=NO_STORE)
 
 

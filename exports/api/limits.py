@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from datetime import timedelta
-from ipaddress import IPv6Address, ip_address
 from typing import Any
 
 from django.utils import timezone
@@ -11,7 +10,7 @@ from rest_framework.exceptions import Throttled
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.addresses import client_address
+from accounts.addresses import client_address, network_of
 from exports.api.authentication import pubkey_of
 from exports.models import ExportPolicy
 from exports.selectors import export_policy
@@ -50,23 +49,6 @@ class Limited:
         if self.taken.wait is not None:
             # One second is added where the exception becomes an answer.
             raise Throttled(wait=_seconds(self.taken.wait) - 1, detail="Too many requests: wait, then ask again.")
-
-
-def network_of(address: str) -> str:
-    """Whom an address stands for: one IPv4 address, or the /64 that one subscriber has of IPv6.
-
-    What a proxy writes may carry a port (`192.0.2.1:5678`, `[2001:db8::1]:5678`): another one every time.
-    """
-    host = address.rpartition("]")[0].lstrip("[") if address.startswith("[") else address
-    if host.count(":") == 1:
-        host = host.partition(":")[0]
-    try:
-        found = ip_address(host.partition("%")[0])
-    except ValueError:
-        return address
-    if isinstance(found, IPv6Address):
-        return str(found.ipv4_mapped or IPv6Address(int(found) >> 64 << 64))
-    return str(found)
 
 
 def _tighter(counts: Sequence[Taken]) -> Taken:

@@ -14,6 +14,7 @@ from rest_framework.test import APIClient
 from accounts.models import Account, RecoveryCode
 from accounts.services.second_factor import STEP_S, renew_recovery_codes
 from audit.models import Entry
+from backupsite.users import save_user
 from notifications.models import Event
 from tests.accounts.conftest import PASSWORD, secret_of
 from tests.api import browser_of, user_with
@@ -143,6 +144,22 @@ def test_codes_have_a_count_of_their_own_wherever_the_guesses_come_from(ada: Any
     assert answer.status_code == 429
 
 
+@pytest.mark.parametrize("typed", ["٣٣٣٣٣٣", "²²²²²²", "éééééé", "123456\u0661"])
+def test_digits_of_other_scripts_are_a_wrong_code_and_no_fault(ada: Any, factor: Code, typed: str) -> None:
+    assert token(typed).json()["code"] == "bad_otp"
+    answer = first_step().post("/admin/login/code/", {"code": typed})
+    assert "code" in answer.context["form"].errors
+
+
+def test_a_first_code_in_another_script_switches_nothing_on(ada: Any) -> None:
+    browser = first_step()
+    browser.post("/admin/account/second-factor/begin/")
+    typed = {"first_code": "٣٣٣٣٣٣", "password": PASSWORD}
+    answer = browser.post("/admin/account/second-factor/confirm/", typed)
+    assert "first_code" in answer.context["form"].errors
+    assert Account.objects.get().totp_confirmed_at is None
+
+
 def test_its_owner_takes_it_off_with_a_code(ada: Any, factor: Code) -> None:
     browser = first_step()
     browser.post("/admin/login/code/", {"code": factor(0)})
@@ -196,6 +213,30 @@ def test_a_role_can_be_made_to_have_one(ada: Any, settings: Any, asked: str, gat
         later = pyotp.TOTP(secret_of(ada)).generate_otp(int(time.time()) // STEP_S + 1)
         browser.post("/admin/account/second-factor/off/", {"code": later})
         assert Account.objects.get().totp_confirmed_at is not None
+
+
+def test_a_role_that_needs_one_is_not_reached_with_the_sessions_of_before(settings: Any) -> None:
+    settings.BACKUPSITE_REQUIRE_SECOND_FACTOR = "admin"
+    vera = user_with("operator", username="vera", password=PASSWORD)
+    vera.is_staff = True
+    vera.save()
+    given = {"username": "vera", "password": PASSWORD}
+    browser = Client()
+    browser.post("/admin/login/", given)
+    refresh = {"refresh": APIClient().post("/api/token", given, format="json").json()["refresh"]}
+    user_with("admin", username="boss")
+    save_user(user=vera, values={"role": "operator", "first_name": "Vera"})
+    assert is_in(browser)  # as long as the role stays
+    save_user(user=vera, values={"role": "admin"})
+    assert not is_in(browser)
+    assert APIClient().post("/api/token/refresh", refresh, format="json").status_code == 401
+
+
+def test_a_program_is_refused_too_once_the_site_asks_for_one(ada: Any, settings: Any) -> None:
+    refresh = {"refresh": token().json()["refresh"]}
+    settings.BACKUPSITE_REQUIRE_SECOND_FACTOR = "admin"
+    answer = APIClient().post("/api/token/refresh", refresh, format="json")
+    assert (answer.status_code, answer.json()["code"]) == (403, "second_factor_required")
 
 
 def test_a_weaker_role_is_not_asked(settings: Any) -> None:

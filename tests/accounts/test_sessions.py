@@ -81,6 +81,8 @@ def test_nobody_ends_the_session_of_another_but_an_admin(ada: Any) -> None:
     admin = browser_of("admin")
     own = Session.objects.get(user__username="admin")
     assert admin.post(address, {"session": own.pk}).status_code == 404  # not one of hers
+    for none in ("", "-1", "²", "9" * 5000):
+        assert admin.post(address, {"session": none}).status_code == 404
     admin.post(address, {"session": row.pk})
     assert not is_in(hers)
     again = logged_in()

@@ -20,7 +20,9 @@ from rest_framework.test import APIClient
 from accounts.models import Account, Identity, Session
 from audit.models import Entry
 from backupsite import single_sign_on
+from backupsite.account.provider_users import is_same_address
 from backupsite.users import role_name
+from jobs.models import Quota
 from tests.accounts.conftest import PASSWORD
 from tests.servers.oidc import CLIENT, SECRET, Provider, oidc_provider
 
@@ -205,6 +207,30 @@ def test_a_second_person_with_the_address_of_a_known_one_is_refused(provider: Pr
     sign_in()
     provider.claims = {"sub": "person-2"}
     assert not is_in(sign_in()[0])
+
+
+@pytest.mark.parametrize(
+    ("known", "said", "same"),
+    [
+        ("mike@example.org", "Mike@Example.org", True),
+        ("mike@example.org", "m\u0131ke@example.org", False),  # of which PostgreSQL's upper case is the same
+        ("skye@example.org", "\u017fkye@example.org", False),
+        ("jos\u00e9@example.org", "jos\u00e9@example.org", True),
+        ("", "mike@example.org", False),
+    ],
+)
+def test_letters_that_only_look_the_same_are_another_address(known: str, said: str, same: bool) -> None:
+    assert is_same_address(known, said) is same
+
+
+def test_answers_that_prove_nothing_do_not_fill_the_audit(provider: Provider, ada: User) -> None:
+    stranger = Client()
+    for _ in range(70):
+        assert stranger.get("/admin/login/oidc/back/?state=made-up&code=x")["Location"] == "/admin/login/"
+    assert Entry.objects.filter(action="login").count() == 60
+    Quota.objects.all().delete()
+    assert is_in(sign_in()[0])
+    assert not Quota.objects.filter(count__gt=0).exists()
 
 
 def test_an_inactive_user_stays_out(provider: Provider, ada: User) -> None:

@@ -10,7 +10,7 @@ import pytest
 from django.db import connections
 from django.utils import timezone
 
-from exports.api.limits import network_of
+from accounts.addresses import network_of
 from exports.models import Export
 from exports.services.save_policy import save_export_policy
 from jobs.models import Quota

@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from rest_framework.exceptions import AuthenticationFailed, Throttled
 
-from accounts.addresses import client_address
+from accounts.addresses import client_address, network_of
 from accounts.selectors import has_second_factor
 from accounts.services.second_factor import use_code
 from audit.models import Entry
@@ -144,12 +144,18 @@ def _tell_locked(username: str, address: str) -> None:
 
 
 def _limits(username: str, address: str) -> list[Limit]:
-    """The middle one holds off guessing from many addresses; it is wide, so that it rarely locks a user out."""
+    """The middle one holds off guessing from many addresses; it is wider than what one address may try in an hour, so
+    that nobody locks a user out everywhere from there."""
+    network = network_of(address)
     return [
-        Limit(subject_of("login", "both", username.casefold(), address), 10, timedelta(minutes=5)),
-        Limit(subject_of("login", "name", username.casefold()), 100, timedelta(hours=1)),
-        Limit(subject_of("login", "address", address), 60, timedelta(minutes=5)),
+        Limit(subject_of("login", "both", username.casefold(), network), 10, timedelta(minutes=5)),
+        Limit(subject_of("login", "name", username.casefold()), 200, timedelta(hours=1)),
+        address_limit(address),
     ]
+
+
+def address_limit(address: str) -> Limit:
+    return Limit(subject_of("login", "address", network_of(address)), 60, timedelta(minutes=5))
 
 
 def _forgive(limits: list[Limit], *, attempts: int = 1) -> None:

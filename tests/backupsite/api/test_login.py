@@ -16,7 +16,7 @@ from backupsite.api.services.api_keys import create_api_key
 from backupsite.api.sweeping import forget_expired_tokens
 from jobs.models import Quota
 from jobs.registry import sweep_steps
-from jobs.services.quota import forget_old_quotas
+from jobs.services.quota import forget_old_quotas, subject_of
 from tests.api import api, user_with
 
 pytestmark = pytest.mark.django_db
@@ -224,6 +224,29 @@ def test_a_session_needs_its_csrf_token(viewer: Any) -> None:
     client.force_login(user_with("admin"))
     assert client.get("/api/databases").status_code == 200
     assert client.post("/api/databases", {}, format="json").status_code == 403
+
+
+def test_one_address_locks_nobody_out_everywhere(viewer: Any, settings: Any) -> None:
+    """Whoever tries as often as may be for an hour, from one address."""
+    settings.REST_FRAMEWORK = {**settings.REST_FRAMEWORK, "NUM_PROXIES": 1}
+    both = subject_of("login", "both", LOGIN["username"], "203.0.113.9")
+    guess = {**LOGIN, "password": "a guess"}
+    for _ in range(13):
+        for _ in range(10):
+            assert post("/api/token", guess, **{"x-forwarded-for": "203.0.113.9"}).status_code == 401
+        Quota.objects.filter(subject=both).delete()  # five minutes later
+        Quota.objects.filter(subject=subject_of("login", "address", "203.0.113.9")).delete()
+    assert post("/api/token", LOGIN, **{"x-forwarded-for": "198.51.100.1"}).status_code == 200
+
+
+@pytest.mark.parametrize("address", ["2001:db8:1:2::{:x}", "192.0.2.1:{}", "[2001:db8:1:2::9]:{}"])
+def test_who_has_many_addresses_of_one_network_guesses_as_slowly(viewer: Any, settings: Any, address: str) -> None:
+    settings.REST_FRAMEWORK = {**settings.REST_FRAMEWORK, "NUM_PROXIES": 1}
+    guess = {**LOGIN, "password": "a guess"}
+    for number in range(1, 11):
+        post("/api/token", guess, **{"x-forwarded-for": address.format(number)})
+    assert post("/api/token", LOGIN, **{"x-forwarded-for": address.format(77)}).status_code == 429
+    assert post("/api/token", LOGIN, **{"x-forwarded-for": "2001:db8:1:3::1"}).status_code == 200
 
 
 @pytest.mark.parametrize(("proxies", "status"), [(0, 429), (1, 200)])
