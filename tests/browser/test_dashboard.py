@@ -1,5 +1,6 @@
 """The first page as it is seen: light and dark, wide and narrow, by keyboard, and with axe's eyes."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +9,7 @@ from playwright.sync_api import Browser, expect
 
 from demo.client import Client
 from demo.site import Site
-from tests.browser.looks import LOOKS, faults_of, look, too_wide
+from tests.browser.looks import LOOKS, faults_of, look, tab_to, too_wide
 from tests.live import until
 from tests.servers.postgres import PostgresServer
 
@@ -60,6 +61,28 @@ def test_everything_is_found_from_the_keyboard(chromium: Browser, site: Site, st
         assert faults_of(page) == []
         result.press("Enter")
         expect(page.get_by_role("heading", level=1)).to_contain_text("Local disk")
+
+
+def test_the_menu_of_ones_name_is_opened_from_the_keyboard(chromium: Browser, site: Site, state: Any) -> None:
+    with look(chromium, theme="dark", width=1440, state=state) as page:
+        page.goto(f"{site.url}/admin/")
+        account = page.get_by_role("link", name="My account")
+        tab_to(page, page.locator(".bks-user"))
+        page.keyboard.press("Enter")
+        expect(account).to_be_visible()
+        tab_to(page, page.get_by_role("button", name="Light"), within=5)
+        assert faults_of(page) == []
+        page.keyboard.press("Enter")
+        expect(page.locator("html")).not_to_have_class(re.compile("dark"))
+        tab_to(page, account, within=12)
+        page.keyboard.press("Escape")
+        expect(account).to_be_hidden()
+        tab_to(page, page.locator(".bks-user"))
+        page.keyboard.press("Space")
+        expect(account).to_be_visible()
+        tab_to(page, account, within=15)
+        page.keyboard.press("Enter")
+        expect(page).to_have_url(f"{site.url}/admin/account/")
 
 
 def test_the_mark_is_there_and_a_page_that_is_not_says_so(chromium: Browser, site: Site, state: Any) -> None:
