@@ -24,7 +24,7 @@ from backups.services.request_copy import request_copy
 from databases.models import Database
 from jobs.admin.forms import PageForm
 from jobs.admin.pages import PageAdmin, posted, tell
-from jobs.roles import Role
+from jobs.roles import Role, role_of
 
 ON_A_PAGE = 50
 
@@ -117,7 +117,7 @@ class CopyJobAdmin(RunAdmin):
         ("read_back", gettext_lazy("Read back and compare")),
         ("finish", gettext_lazy("Index and manifest")),
     )
-    list_display = ("id", "state", "backup_label", "where", "asked", "took")
+    list_display = ("id", "state", "backup_shown", "where", "asked", "took")
     list_filter = (("status", ChoicesCheckboxFilter), ("trigger", ChoicesCheckboxFilter))
     search_fields = ("id", "backup_label", "destination_label")
     empty_hint = gettext_lazy("Name a second destination in a Database, or open a backup and choose Copy.")
@@ -137,5 +137,10 @@ class CopyJobAdmin(RunAdmin):
             raise PermissionDenied
         page = Paginator(Database.objects.order_by("name", "pk"), ON_A_PAGE).get_page(request.GET.get("page"))
         return self.render(
-            request, "backups/protection_list.html", title=_("Copies"), page=page, rows=protections(page.object_list)
+            request,
+            "backups/protection_list.html",
+            title=_("Copies"),
+            page=page,
+            rows=protections(page.object_list),
+            may_add=role_of(request.user) >= Role.ADMIN,
         )

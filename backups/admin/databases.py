@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 
 from backups.admin.approvals import ask_through
 from backups.admin.database_bulk import BulkActions
@@ -36,6 +36,9 @@ from jobs.errors import BackupError
 
 @admin.register(Database)
 class DatabaseAdmin(BulkActions, DatabaseList, RetentionPages, TabPages):
+    empty_hint = gettext_lazy("PostgreSQL, MongoDB, a bucket or a service: paste its address and check it.")
+    add_label = gettext_lazy("Add a Database")
+
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Database | None:
         """With what pages say of its backups, which the list asks for in another way."""
         found: Database | None = databases_with_states().filter(pk=object_id).first() if "\0" not in object_id else None

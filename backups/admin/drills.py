@@ -48,7 +48,7 @@ class DrillAdmin(RunAdmin):
     body_template = "backups/drill_body.html"
     log_route = "api:drill-log"
     phases = PHASES
-    list_display = ("what", "state", "backup_label", "asked", "took", "origin")
+    list_display = ("what", "state", "backup_shown", "asked", "took", "origin")
     list_filter = (DatabaseFilter, ("status", ChoicesCheckboxFilter), ("trigger", ChoicesCheckboxFilter))
     search_fields = ("id", "backup_label", "database_name")
     empty_hint = _("Open a Database and choose Drill now.")

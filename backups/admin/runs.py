@@ -34,6 +34,10 @@ class RunAdmin(ReadOnlyJobAdmin):
     def state(self, job: Job) -> SafeString:
         return badge(job.status)
 
+    @display(description=_("Backup"), ordering="backup_label")
+    def backup_shown(self, job: Any) -> str:
+        return str(job.backup_label)
+
     @display(description=_("Asked for"), ordering="created_at")
     def asked(self, job: Job) -> Any:
         return moment(job.created_at)
@@ -48,8 +52,12 @@ class RestoreAdmin(RunAdmin):
     body_template = "backups/restore_body.html"
     log_route = "api:restore-log"
     phases = (("restore", _("Read, decode and load")), ("finish", _("Finish the restore")))
-    list_display = ("id", "state", "backup_label", "target_name", "asked", "took")
+    list_display = ("id", "state", "backup_shown", "target_shown", "asked", "took")
     search_fields = ("id", "backup_label", "target_name")
+
+    @display(description=_("Target"), ordering="target_name")
+    def target_shown(self, restore: Restore) -> str:
+        return restore.target_name
 
     def page_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
         target = Database.objects.filter(pk=obj.target_id).first()
@@ -92,7 +100,7 @@ class VerificationAdmin(RunAdmin):
     body_template = "backups/verification_body.html"
     log_route = "api:verification-log"
     phases = (("verify", _("Read and compare every copy")),)
-    list_display = ("id", "state", "backup_label", "asked", "took")
+    list_display = ("id", "state", "backup_shown", "asked", "took")
     search_fields = ("id", "backup_label")
     empty_hint = _("Open a completed backup and choose Verify.")
     search_help_text = _("Search by id or backup")

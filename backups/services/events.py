@@ -5,6 +5,7 @@ from datetime import datetime
 from django.db.models import QuerySet
 
 from backups.models import Backup
+from jobs.management.command import figure
 from jobs.models import Status
 from notifications.models import Delivery, Severity
 from notifications.services.record import record_event
@@ -34,7 +35,7 @@ def record_backup_event(backup: Backup) -> None:
 
 
 def _record_completed(backup: Backup) -> None:
-    _record(backup, Severity.INFO, f"{backup.database_name} was backed up: {backup.size} bytes stored.")
+    _record(backup, Severity.INFO, f"{backup.database_name} was backed up: {figure(backup.size or 0)} stored.")
     signal(database_id=backup.database_id or "", signal=Delivery.Signal.OK)
     if (since := failing_since(backup)) is not None:
         record_event(

@@ -52,6 +52,8 @@ class ApiKeyAdmin(PageAdmin):
     list_filter = (("role", ChoicesDropdownFilter), KeyStateFilter)
     list_filter_submit = True
     search_fields = ("id", "name", "created_by__username")
+    search_help_text = _("Search by name or id")
+    add_label = _("Add an API key")
     empty_hint = _("A key lets one program call the API, with a role of its own and without anybody's password.")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ApiKey]:

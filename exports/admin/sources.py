@@ -70,6 +70,7 @@ class SourceAdmin(PageAdmin):
     list_before_template = "exports/no_address.html"
     list_display = ("what", "state", "collections")
     search_fields = ("id", "name")
+    search_help_text = _("Search by name or id")
     empty_hint = _("Say where the data of users is, so that they can ask for an export of it.")
 
     @display(description=_("Source"), ordering="name")

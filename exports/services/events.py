@@ -1,6 +1,7 @@
 """Events of exports, written into the outbox in the transaction of the outcome. They name no user."""
 
 from exports.models import Export
+from jobs.management.command import figure
 from jobs.models import Status
 from notifications.models import Severity
 from notifications.services.record import record_event
@@ -9,7 +10,7 @@ from notifications.services.record import record_event
 def record_export_event(export: Export) -> None:
     """Says nothing of an attempt that will be tried again."""
     if export.status == Status.COMPLETED:
-        message, severity = f"{export.pk} was made: {export.size} bytes stored.", Severity.INFO
+        message, severity = f"{export.pk} was made: {figure(export.size or 0)} stored.", Severity.INFO
     elif export.status == Status.FAILED:
         message, severity = f"{export.pk} failed: {_nameless(export, export.error_message)}", Severity.WARNING
     elif export.status == Status.CANCELLED:

@@ -14,7 +14,7 @@ from jobs.selectors import phase_times
 Phases = Sequence[tuple[str, Any]]  # the name that a run reports, and its label
 
 # What any run may go through beside the phases its kind plans.
-OTHERS = {"pre_hook": _("Hook before"), "post_hook": _("Hook after"), "preflight": _("Prepare")}
+OTHERS = {"pre_hook": _("Hook before"), "post_hook": _("Hook after"), "preflight": _("Prepare"), "finish": _("Finish")}
 STOPPED = {
     Status.FAILED: "failed",
     Status.SCHEDULED: "failed",  # an attempt failed, the next one waits

@@ -20,7 +20,7 @@ from jobs.admin.forms import KEEP, LinesField, PageForm, SecretField
 from jobs.admin.pages import PageAdmin, posted, tell
 from jobs.fields import unseal
 from jobs.templatetags.backupsite import distance, two_lines
-from notifications.admin.shown import severity_badge, target_badge, with_badges
+from notifications.admin.shown import named, severity_badge, target_badge, with_badges
 from notifications.models import Channel, Delivery
 from notifications.services.save_channel import (
     SECRETS,
@@ -157,7 +157,10 @@ class ChannelAdmin(PageAdmin):
         return {
             "badge": target_badge(obj),
             "facts": [(LABELS[name], obj.settings[name]) for name in shown if obj.settings.get(name)],
-            "rules": [{"rule": rule, "badge": severity_badge(rule.min_severity)} for rule in obj.rules.all()],
+            "rules": [
+                {"rule": rule, "badge": severity_badge(rule.min_severity), "databases": named(rule.databases)}
+                for rule in obj.rules.all()
+            ],
             "deliveries": with_badges(obj.deliveries.annotate(count=Count("events")).order_by("-id")[:20]),
             "health": recent.aggregate(
                 sent=Count("pk", filter=Q(state=Delivery.State.SENT)),

@@ -17,7 +17,7 @@ from unfold.decorators import display
 
 from jobs.admin.pages import PageAdmin
 from jobs.templatetags.backupsite import distance, moment, two_lines
-from notifications.admin.shown import database_choices, severity_badge, with_badges
+from notifications.admin.shown import NamedChanges, database_choices, severity_badge, with_badges
 from notifications.kinds import KINDS
 from notifications.links import path_of
 from notifications.models import Event
@@ -68,6 +68,9 @@ class EventAdmin(PageAdmin):
     search_help_text = _("Search by message, Database or id")
     empty_hint = _("What happens to Databases, destinations and channels is listed here.")
 
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[NamedChanges]:
+        return NamedChanges
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
         users = get_user_model().objects.annotate(text=Cast("pk", CharField())).filter(text=OuterRef("subject_id"))
         return Event.objects.select_related("muted_by").annotate(user_name=Subquery(users.values("username")[:1]))
@@ -88,8 +91,9 @@ class EventAdmin(PageAdmin):
         return two_lines(event.message[:200], f"{event.kind}{muted}")
 
     @display(description=_("About"), ordering="database_id")
-    def about(self, event: Event) -> SafeString:
-        return two_lines(event.database_id or subject_of(event), subject_of(event) if event.database_id else "")
+    def about(self, event: Any) -> SafeString:
+        database = event.names.get(event.database_id, event.database_id)
+        return two_lines(database or subject_of(event), subject_of(event) if database else "")
 
     @display(description=_("Time"), ordering="created_at")
     def at(self, event: Event) -> SafeString:

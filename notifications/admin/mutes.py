@@ -20,8 +20,9 @@ from jobs.admin.pages import PageAdmin, posted, tell
 from jobs.roles import Role
 from jobs.templatetags.backupsite import distance, moment, two_lines
 from jobs.templatetags.parts import state_badge
-from notifications.admin.shown import database_choices
+from notifications.admin.shown import NamedChanges, database_choices
 from notifications.models import Mute
+from notifications.registry import databases
 from notifications.services.save_mute import mute, unmute
 
 
@@ -52,12 +53,15 @@ class MuteAdmin(PageAdmin):
     add_label = _("Mute")
     empty_hint = _("During works on a server, mute its Databases until you are done.")
 
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[NamedChanges]:
+        return NamedChanges
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Mute]:
         return Mute.objects.select_related("created_by").annotate(silenced_count=Count("events"))
 
     @display(description=_("What"))
-    def what(self, row: Mute) -> SafeString:
-        return two_lines(str(row), row.reason)
+    def what(self, row: Any) -> SafeString:
+        return two_lines(row.names.get(row.database_id, str(row)), row.reason)
 
     @display(description=_("State"))
     def state(self, row: Mute) -> SafeString:
@@ -83,6 +87,7 @@ class MuteAdmin(PageAdmin):
 
     def page_context(self, request: HttpRequest, obj: Mute) -> dict[str, Any]:
         return {
+            "name": dict(databases()).get(obj.database_id, str(obj)),
             "badge": mute_badge(obj),
             "holds": obj.until > timezone.now(),
             "end_url": self.address(obj, "end"),

@@ -15,7 +15,7 @@ from unfold.decorators import display
 from jobs.admin.forms import KEEP, PageForm, SecretField
 from jobs.admin.pages import PageAdmin, posted
 from jobs.templatetags.backupsite import distance
-from notifications.admin.shown import database_choices, target_badge, with_badges
+from notifications.admin.shown import NamedChanges, database_choices, target_badge, with_badges
 from notifications.models import Ping
 from notifications.registry import databases
 from notifications.services.save_ping import delete_ping, save_ping
@@ -51,11 +51,18 @@ class PingForm(PageForm):
 @admin.register(Ping)
 class PingAdmin(PageAdmin):
     page_template = "notifications/ping.html"
-    list_display = ("database_id", "state", "place", "last_sent")
+    list_display = ("what", "state", "place", "last_sent")
     search_fields = ("database_id",)
     search_help_text = _("Search by Database")
     add_label = _("Add a ping")
     empty_hint = _("A service outside that expects a ping notices also when this whole site is gone.")
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[NamedChanges]:
+        return NamedChanges
+
+    @display(description=_("Database"), ordering="database_id")
+    def what(self, ping: Any) -> str:
+        return str(ping.names.get(ping.database_id, ping.database_id))
 
     @display(description=_("State"))
     def state(self, ping: Ping) -> SafeString:

@@ -15,7 +15,7 @@ from unfold.decorators import display
 from jobs.admin.forms import LinesField, PageForm
 from jobs.admin.pages import PageAdmin, posted
 from jobs.templatetags.backupsite import span
-from notifications.admin.shown import database_choices, severity_badge
+from notifications.admin.shown import NamedChanges, database_choices, named, severity_badge
 from notifications.kinds import KINDS, matches
 from notifications.models import Channel, Rule, Severity
 from notifications.services.save_rule import delete_rule, save_rule
@@ -66,6 +66,9 @@ class RuleAdmin(PageAdmin):
     empty_hint = _("A rule says which events go to a channel.")
     add_label = _("Add a rule")
 
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[NamedChanges]:
+        return NamedChanges
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Rule]:
         return Rule.objects.select_related("channel")
 
@@ -82,8 +85,8 @@ class RuleAdmin(PageAdmin):
         return rule.channel.name
 
     @display(description=_("Databases"))
-    def which(self, rule: Rule) -> str:
-        return ", ".join(rule.databases) or gettext("all")
+    def which(self, rule: Any) -> str:
+        return ", ".join(rule.names.get(pk, pk) for pk in rule.databases) or gettext("all")
 
     @display(description=_("Collects for"), ordering="group_s")
     def collects(self, rule: Rule) -> str:
@@ -96,6 +99,7 @@ class RuleAdmin(PageAdmin):
         return {
             "badge": severity_badge(obj.min_severity),
             "collects": span(obj.group_s),
+            "databases": named(obj.databases),
             "kinds": [
                 {"name": kind.name, "description": gettext(kind.description)}
                 for kind in KINDS.values()

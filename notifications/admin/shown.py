@@ -1,10 +1,13 @@
 """How severities, deliveries and the state of a target are written: by colour, shape and word."""
 
+from collections.abc import Sequence
 from typing import Any
 
+from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
+from unfold.views import ChangeList
 
 from jobs.templatetags.parts import state_badge
 from notifications.models import Delivery, Severity, Target
@@ -21,6 +24,18 @@ DELIVERIES = {
     Delivery.State.FAILED: ("bad", "error"),
     Delivery.State.DROPPED: ("quiet", "block"),
 }
+
+
+class NamedChanges(ChangeList):
+    """A list whose rows know what Databases are called: `names`, asked for once a page."""
+
+    result_list: Any
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        self.result_list, names = list(self.result_list), dict(databases())
+        for row in self.result_list:
+            row.names = names
 
 
 def severity_badge(severity: str) -> SafeString:
@@ -49,6 +64,12 @@ def with_badges(deliveries: Any) -> list[Delivery]:
         delivery.badge = delivery_badge(delivery)
         delivery.is_due = delivery.next_attempt_at <= now
     return shown
+
+
+def named(ids: Sequence[str]) -> list[str]:
+    """What these Databases are called; one that is gone by its id."""
+    names = dict(databases()) if ids else {}
+    return [names.get(pk, pk) for pk in ids]
 
 
 def database_choices() -> list[tuple[str, str]]:

@@ -67,6 +67,7 @@ class PackageAdmin(JobAdmin):
     list_filter_submit = True
     list_before_template = "packages/package_tabs.html"
     search_fields = ("id", "members__database_name")
+    add_label = _("Make a package")
     empty_hint = _("Switch Packages on in a Database, and make the first one.")
     search_help_text = _("Search by id or Database")
 

@@ -159,7 +159,7 @@ def _lines(
             total.add(raw)
             yield before + raw + after
         manifest["counts"][collection] = count
-        request.guard.log(f"{collection}: {count} records on {pages.pages} pages")
+        request.guard.log(f"{collection}: records {count}, pages {pages.pages}")
         if (missing := nothing_leads(options)) and not pages.has_lead:
             request.guard.log(f"{collection}: {missing}, so its first page was its last")
     manifest |= {
