@@ -15,6 +15,7 @@ from backups.services.restore import require_possible
 from databases.models import Database
 from databases.selectors import address_of, masking_of
 from jobs.errors import BackupError
+from jobs.fields import unseal
 from notifications.services.record import record_event
 
 NAMED = 20
@@ -78,9 +79,12 @@ def ask_to_delete_database(*, database: Database, user: Any) -> Approval:
 
 
 def fingerprint_of(target: Database) -> str:
-    """What the second person agreed to overwrite, and how it is masked."""
+    """What the second person agreed to overwrite, and how it is masked. A secret may say where that is (MongoDB's
+    `uri`); the approval keeps the digest sealed.
+    """
     names = ("engine", "host", "port", "username", "database_name", "options")
     facts = {name: getattr(target, name) for name in names} | {"masking": masking_of(target)}
+    facts["secrets"] = unseal(target.secrets)
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 

@@ -14,7 +14,7 @@ from rest_framework.test import APIClient
 
 from backups.models import Approval, Backup, Restore
 from backups.pipeline.keys import generate_identity
-from backups.services.ask_approval import ask_to_delete_backup, ask_to_restore
+from backups.services.ask_approval import ask_to_delete_backup, ask_to_restore, fingerprint_of
 from backups.services.decide_approval import approve, expire_approvals
 from backups.services.prune import begin_deletion, delete_backup
 from backups.services.restore import request_restore
@@ -212,6 +212,20 @@ def test_only_who_asked_takes_it_back(backup: Backup) -> None:
 def test_another_target_is_not_what_was_agreed_to(backup: Backup) -> None:
     approval = asked(api("operator"), backup)
     Database.objects.filter(pk="staging").update(host="production.internal")
+    assert approve(approval=approval, user=second()).state == "failed"
+    assert not Restore.objects.exists()
+
+
+def test_a_target_that_a_secret_leads_elsewhere_is_not_what_was_agreed_to(backup: Backup, staging: Database) -> None:
+    """The `uri` of MongoDB is one: nothing that is shown of the Database changes with it."""
+    staging.secrets = {"options": {"uri": "mongodb://scratch.internal"}}
+    staging.save()
+    approval = asked(api("operator"), backup)
+    staging.save()  # sealed anew, the same
+    again = Approval.objects.get(pk=approval.pk)
+    assert unseal(again.parameters)["fingerprint"] == fingerprint_of(Database.objects.get(pk="staging"))
+    staging.secrets = {"options": {"uri": "mongodb://production.internal"}}
+    staging.save()
     assert approve(approval=approval, user=second()).state == "failed"
     assert not Restore.objects.exists()
 

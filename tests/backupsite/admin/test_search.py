@@ -40,6 +40,15 @@ def test_an_id_finds_its_row(log_in: LogIn, make_backup: MakeBackup) -> None:
     assert found(log_in("viewer"), backup.pk) == [f"/admin/backups/backup/{backup.pk}/change/"]
 
 
+def test_a_sign_that_no_text_holds_is_not_looked_for(log_in: LogIn, make_backup: MakeBackup) -> None:
+    """PostgreSQL refuses it."""
+    backup, browser = make_backup(), log_in("admin")
+    assert found(browser, "\0") == []
+    for query in ("status__exact=%00", "q=%00", "type__exact=full&trigger__exact=a%00"):
+        answer = browser.get(f"/admin/backups/backup/?{query}")
+        assert [row.pk for row in answer.context["cl"].result_list] == [backup.pk]
+
+
 def test_many_of_a_kind_hide_no_other(log_in: LogIn, shop: Database, make_backup: MakeBackup) -> None:
     for number in range(EACH + 4):
         make_database(f"shop-{number}")
