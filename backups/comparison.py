@@ -109,18 +109,27 @@ class Comparison:
         self.plain = Figure(backup.original_size, previous.original_size)
         self.seconds = Figure(backup.duration_s, previous.duration_s)
         self.items = Figure(len(manifest.counts), len(manifest.previous))
-        self.rows = Figure(_sum(manifest.counts), _sum(manifest.previous))
+        self.rows = Figure(_rows_of(backup), _rows_of(previous))
 
 
-def _sum(counts: Counts) -> int | None:
-    """None where one of them was not counted: a sum of some would jump when the time sufficed for more."""
-    rows = list(counts.values())
+def _rows_of(backup: Backup) -> int | None:
+    """None where one count is missing: a sum of some would jump when the time sufficed for more."""
+    files = _facts(backup).get("file_count")
+    if isinstance(files, int):
+        return files  # a bucket counts the whole and each prefix
+    rows = list(counts_of(backup).values())
     return None if None in rows or not rows else sum(filter(None, rows))
 
 
 def counts_of(backup: Backup) -> Counts:
-    counts: Any = backup.manifest.get("engine", {}).get("counts", {})
+    counts: Any = _facts(backup).get("counts", {})
     return counts if isinstance(counts, dict) else {}
+
+
+def _facts(backup: Backup) -> dict[str, Any]:
+    """What the engine wrote into the manifest."""
+    facts = backup.manifest.get("engine", {})
+    return facts if isinstance(facts, dict) else {}
 
 
 def previous_of(backup: Backup) -> Backup | None:

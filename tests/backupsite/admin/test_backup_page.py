@@ -52,6 +52,11 @@ class TestCompared:
         assert figures.stored.percent == 100.0
         assert figures.rows.before is None, "a sum of what was not all counted would jump"
 
+    def test_a_bucket_that_counts_the_whole_and_its_prefixes_counts_once(self, make_backup: MakeBackup) -> None:
+        counts = {"objects": 20, "images/": 15, "icons/": 5}
+        backup = make_backup(manifest={"engine": {"counts": counts, "file_count": 20}})
+        assert Comparison(backup, backup, Manifest(backup, backup)).rows.now == 20
+
     def test_the_page_and_its_table_say_it(self, log_in: LogIn, pair: tuple[Backup, Backup]) -> None:
         earlier, later = pair
         page = text(log_in("viewer").get(url(later)))
