@@ -1,5 +1,6 @@
 """A restore masks before it commits: nobody reads a row as it was, and what cannot be masked is not restored."""
 
+import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -53,22 +54,22 @@ ODD = "odd $backupsite$ 'schema'.a.b \"c\""
 
 @pytest.fixture(scope="module")
 def dumped(postgres: Callable[[int], PostgresServer]) -> Dumped:
-    server = postgres(16)
-    server.create_database("masking_source")
-    server.psql(PEOPLE, "masking_source")
+    server, name = postgres(16), f"masking_source_{secrets.token_hex(4)}"  # other processes of the run share the server
+    server.create_database(name)
+    server.psql(PEOPLE, name)
     try:
-        return dump_of(engine_to(server, "masking_source"))
+        return dump_of(engine_to(server, name))
     finally:
-        server.drop_database("masking_source")
+        server.drop_database(name)
 
 
 @pytest.fixture(scope="module")
 def unmasked(postgres: Callable[[int], PostgresServer], dumped: Dumped) -> Iterator[str]:
-    server = postgres(16)
-    server.create_database("masking_none")
-    restored(engine_to(server, "masking_none"), dumped)
-    yield "masking_none"
-    server.drop_database("masking_none")
+    server, name = postgres(16), f"masking_none_{secrets.token_hex(4)}"
+    server.create_database(name)
+    restored(engine_to(server, name), dumped)
+    yield name
+    server.drop_database(name)
 
 
 @pytest.fixture
