@@ -12,12 +12,12 @@ from django.utils.translation import gettext_noop, pgettext
 
 from backups.models import Copy, DatabaseDestination, Destination
 from backups.registry import others_stored
+from backups.services.look import FULL
 from jobs.templatetags.backupsite import words
 from jobs.templatetags.parts import state_badge
 
 HISTORY = timedelta(days=30)
 MOST = 20
-FULL = "destination_full"
 # What looks at destinations find, named for the translators as the filter `words` writes it.
 FAULTS = (
     gettext_noop("destination bucket missing"),

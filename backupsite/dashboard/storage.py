@@ -9,13 +9,13 @@ from django.db.models import F, FilteredRelation, Q
 from django.utils import timezone
 
 from backups.models import Destination
+from backups.services.look import FULL
 from backups.standing import READABLE
 
 HISTORY = timedelta(days=30)
 LEAST = 3  # days of history that a forecast asks for
 FORESEEN = 5 * 365  # days; beyond them it is as good as never
 WEEK = timedelta(days=7)
-FULL = "destination_full"  # what the last look says where the reserve is touched, before nothing at all is free
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Place:
     @property
     def forecast(self) -> str:
         """`full`, `soon` (within two weeks), `later`, `never`, `early` (to say) or `unknown` (no figure)."""
-        if self.free == 0 or self.destination.fault == FULL:
+        if self.free == 0 or self.destination.fault == FULL:  # the reserve is touched before nothing at all is free
             return "full"
         if self.free is None:
             return "unknown"
